@@ -1,0 +1,3 @@
+module github.com/canhub-go/canhub
+
+go 1.26
