@@ -1,0 +1,505 @@
+package hub
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A channel is one named CAN channel. Its run goroutine alone touches the set
+// of subscribers; everyone else asks for changes through the inbox.
+type channel struct {
+	hub  *Hub
+	name string
+
+	in   chan envelope // from any subscriber; never closed, but sealed at the end
+	quit chan struct{} // closed by end: of the hub, or when the last one has left
+	done chan struct{} // closed by run, its last act
+
+	// pending holds requests that must not wait for room in the inbox, newest
+	// first. poke has a token when something was added.
+	pending atomic.Pointer[op]
+	poke    chan struct{} // never closed
+
+	messages atomic.Uint64 // forwarded so far
+
+	// Of whoever has the hub's registry in hand.
+	open     int // subscribers
+	opened   int // subscribers that there ever were
+	standing bool
+}
+
+// An envelope is what travels through the inbox: a message, or with op
+// something else.
+type envelope struct {
+	from *Subscriber
+	m    Message
+	op   *op
+}
+
+type op struct {
+	kind  opKind
+	sub   *Subscriber
+	msgs  *slab         // opBatch: written by the channel, nobody else has it
+	reply chan []string // opWait: who has not got it; room for one
+	next  *op           // in channel.pending
+}
+
+type opKind int
+
+const (
+	opWake   opKind = iota // look at pending
+	opBatch                // several messages
+	opWait                 // one message, and a reply when it is delivered
+	opJoin                 // a new subscriber
+	opLeave                // it closes
+	opFilter               // it has new filters
+	opSeal                 // fills the inbox when nothing may be sent any more
+)
+
+// Requests without contents, and the mark of a channel that takes no more.
+var (
+	wake   = &op{kind: opWake}
+	seal   = &op{kind: opSeal}
+	sealed = new(op)
+)
+
+func startChannel(h *Hub, name string, o ChannelOptions) *channel {
+	c := &channel{
+		hub:  h,
+		name: name,
+		in:   make(chan envelope, o.Inbox),
+		quit: make(chan struct{}),
+		done: make(chan struct{}),
+		poke: make(chan struct{}, 1),
+	}
+	go c.run() // Hub.Close and Hub.release wait for done
+	return c
+}
+
+// end makes run return. Whoever took the channel out of the registry calls it.
+func (c *channel) end() {
+	close(c.quit)
+	c.wake()
+}
+
+// wake makes run look at quit and pending. A full inbox needs no more: run is
+// about to receive from it, or it waits for room in a queue and sees poke.
+func (c *channel) wake() {
+	select {
+	case c.poke <- struct{}{}:
+	default:
+	}
+	select {
+	case c.in <- envelope{op: wake}:
+	default:
+	}
+}
+
+// tell gives o its place in the order of the channel, or if the inbox is full
+// a place before what is in it: the caller does not wait for a slow subscriber.
+// It returns false if the channel has ended.
+func (c *channel) tell(o *op) bool {
+	select {
+	case <-c.quit:
+	case c.in <- envelope{op: o}:
+		return true
+	default:
+	}
+	return c.post(o)
+}
+
+// post has o done as soon as the channel's goroutine can do anything at all.
+// It returns false if the channel has ended.
+func (c *channel) post(o *op) bool {
+	for {
+		o.next = c.pending.Load()
+		if o.next == sealed {
+			return false
+		}
+		if c.pending.CompareAndSwap(o.next, o) {
+			c.wake()
+			return true
+		}
+	}
+}
+
+// An owner is the state of a channel's run goroutine.
+type owner struct {
+	*channel
+	subs   []*Subscriber
+	ending bool // quit was seen: wait for nobody
+
+	collected writer        // messages that are not forwarded yet
+	from      []*Subscriber // who sent each of them
+	turn      uint64        // counts calls of forward, from 1; see Subscriber.sentIn
+
+	runs   []span    // scratch of pick
+	late   []late    // messages that found a full queue under Block
+	missed *[]string // where to note who loses a message, for SendWait
+
+	timer *time.Timer    // of wait
+	logs  sync.WaitGroup // log calls: the handler is not ours
+}
+
+// late is what did not fit a subscriber's queue.
+type late struct {
+	sub  *Subscriber
+	rest span
+}
+
+func (c *channel) run() {
+	defer close(c.done)
+	o := owner{channel: c, turn: 1}
+	for !o.ending {
+		o.handle(<-c.in)
+		for range len(c.in) { // nobody else receives, so they are there
+			o.handle(<-c.in)
+		}
+		o.flush()
+		select {
+		case <-c.quit:
+			o.ending = true
+		default:
+		}
+	}
+	o.finish()
+	o.logs.Wait()
+}
+
+func (o *owner) handle(e envelope) {
+	if e.op == nil {
+		o.collect(e.from, &e.m)
+		return
+	}
+	switch e.op.kind {
+	case opBatch:
+		o.flush()
+		e.from.sentIn = o.turn
+		o.forward(span{e.op.msgs, 0, uint32(len(e.op.msgs.msgs))}, e.from, nil)
+	case opWait:
+		o.flush()
+		o.collect(e.from, &e.m)
+		var missed []string
+		o.missed = &missed
+		o.flush()
+		o.missed = nil
+		e.op.reply <- missed
+	case opJoin, opFilter, opLeave:
+		o.flush()
+		o.apply(e.op)
+	}
+}
+
+// collect adds one message to those that flush forwards.
+func (o *owner) collect(from *Subscriber, m *Message) {
+	if !o.collected.room() {
+		o.flush()
+		o.collected.grow(0)
+	}
+	o.collected.put(m)
+	o.from = append(o.from, from)
+	from.sentIn = o.turn
+}
+
+// flush does what is pending and forwards what is collected.
+func (o *owner) flush() {
+	o.control()
+	if len(o.from) == 0 {
+		return
+	}
+	sole := o.from[0]
+	for _, s := range o.from {
+		if s != sole {
+			sole = nil
+			break
+		}
+	}
+	o.forward(o.collected.finish(), sole, o.from)
+	clear(o.from)
+	o.from = o.from[:0]
+}
+
+// control does what was posted, in the order of posting.
+func (o *owner) control() {
+	if o.pending.Load() == nil {
+		return
+	}
+	var first *op
+	for p := o.pending.Swap(nil); p != nil; {
+		next := p.next
+		p.next = first
+		first, p = p, next
+	}
+	for p := first; p != nil; p = p.next {
+		o.apply(p)
+	}
+}
+
+func (o *owner) apply(p *op) {
+	s := p.sub
+	switch p.kind {
+	case opJoin:
+		if s.gone { // it closed before it could join
+			return
+		}
+		s.index = len(o.subs)
+		o.subs = append(o.subs, s)
+		s.useFilters()
+		if o.ending {
+			s.shut()
+		}
+	case opFilter:
+		s.useFilters()
+	case opLeave:
+		s.gone = true
+		if s.index >= 0 {
+			last := o.subs[len(o.subs)-1]
+			o.subs[s.index], last.index = last, s.index
+			o.subs[len(o.subs)-1] = nil
+			o.subs = o.subs[:len(o.subs)-1]
+		}
+		close(s.queue.batches)
+		close(s.left)
+	}
+}
+
+// forward stamps messages and hands them to every subscriber. All are from
+// sole, or else each is from the one in from.
+func (o *owner) forward(p span, sole *Subscriber, from []*Subscriber) {
+	now := time.Now().UnixNano()
+	seq := o.messages.Load()
+	msgs := p.messages()
+	for i := range msgs {
+		seq++
+		msgs[i].Seq = seq
+		if sender := oneOf(sole, from, i); !sender.opts.KeepTimestamps {
+			msgs[i].Timestamp = now
+		}
+	}
+	o.messages.Store(seq)
+
+	// First everybody gets what fits, then we wait for those who are behind:
+	// one slow subscriber does not keep this batch from the others.
+	for _, s := range o.subs {
+		if len(s.filter.filters) == 0 && s.sentIn != o.turn {
+			o.offer(s, p)
+			continue
+		}
+		for _, run := range o.pick(s, p, sole, from) {
+			o.offer(s, run)
+		}
+	}
+	o.turn++
+	for _, l := range o.late {
+		o.wait(l.sub, l.rest)
+	}
+	clear(o.late)
+	o.late = o.late[:0]
+}
+
+func oneOf(sole *Subscriber, from []*Subscriber, i int) *Subscriber {
+	if sole != nil {
+		return sole
+	}
+	return from[i]
+}
+
+// shortRun is the mean length below which runs of messages are copied into one:
+// handing over a run costs about as much as copying this many messages.
+const shortRun = 8
+
+// pick returns the runs of p that s is to have: those that its filters let
+// through, and its own only if it wants them, then as copies marked Own.
+func (o *owner) pick(s *Subscriber, p span, sole *Subscriber, from []*Subscriber) []span {
+	msgs := p.messages()
+	clear(o.runs)
+	o.runs = o.runs[:0]
+	wanted, own, inRun := 0, false, false
+	for i := range msgs {
+		mine := oneOf(sole, from, i) == s
+		if mine && !s.opts.OwnMessages || !s.filter.match(&msgs[i]) {
+			inRun = false
+			continue
+		}
+		own = own || mine
+		wanted++
+		if !inRun {
+			o.runs = append(o.runs, span{slab: p.slab, off: p.off + uint32(i)})
+			inRun = true
+		}
+		o.runs[len(o.runs)-1].n++
+	}
+	if !own && (len(o.runs) <= 1 || wanted >= shortRun*len(o.runs)) {
+		return o.runs
+	}
+	copies := writer{slab: &slab{msgs: make([]Message, wanted)}}
+	for _, run := range o.runs {
+		for k := range run.messages() {
+			i := int(run.off-p.off) + k
+			copies.put(&msgs[i])
+			if oneOf(sole, from, i) == s {
+				copies.slab.msgs[copies.next-1].Flags |= Own
+			}
+		}
+	}
+	clear(o.runs)
+	o.runs = append(o.runs[:0], copies.finish())
+	return o.runs
+}
+
+// offer hands over what fits and treats the rest as the policy says. It never
+// waits: what a full queue under Block cannot take is noted in late.
+func (o *owner) offer(s *Subscriber, p span) {
+	if n := len(o.late); n > 0 && o.late[n-1].sub == s { // keep the order
+		o.late = append(o.late, late{s, p})
+		return
+	}
+	if p = o.handOver(s, p); p.n > 0 {
+		o.late = append(o.late, late{s, p})
+	}
+}
+
+// handOver hands over what fits and returns what has to wait for room.
+func (o *owner) handOver(s *Subscriber, p span) (rest span) {
+	q := &s.queue
+	if q.policy == DropOldest {
+		q.pushLatest(p)
+		return span{}
+	}
+	if len(q.tail) == 0 {
+		if k := min(q.free(), int(p.n)); k > 0 {
+			var head span
+			head, p = p.cut(k)
+			q.push(head)
+		}
+	}
+	switch {
+	case p.n == 0:
+	case q.givenUp():
+		q.drop(p.n)
+		if o.missed != nil {
+			*o.missed = append(*o.missed, s.opts.Name)
+		}
+	case o.ending:
+		q.leave(p)
+	default:
+		return p
+	}
+	return span{}
+}
+
+// stallAfter is how long a channel waits for room before it says so, and lets
+// the subscriber that it waits for know in a send of its own.
+const stallAfter = time.Second
+
+// wait hands p to a subscriber under Block as it makes room.
+func (o *owner) wait(s *Subscriber, p span) {
+	q := &s.queue
+	var waited, step time.Duration
+	var stalled chan<- struct{} // nil until the wait is too long
+	seen := q.taken.Load()
+	for {
+		if s.gone {
+			return
+		}
+		if p = o.handOver(s, p); p.n == 0 {
+			break
+		}
+		if step == 0 {
+			step = stallAfter
+			if limit := s.opts.BlockFor; limit > 0 {
+				step = min(step, limit-waited)
+			}
+			o.setTimer(step)
+		}
+		if !q.await(p.n) {
+			continue
+		}
+		select {
+		case <-q.room:
+		case <-s.quit: // it closes: it wants no more
+			p.n = 0
+		case <-o.quit:
+			o.ending = true
+		case <-o.poke:
+			o.control()
+		case stalled <- struct{}{}:
+		case <-o.timer.C:
+			waited += step
+			step = 0
+			switch taken := q.taken.Load(); {
+			case s.opts.BlockFor > 0 && waited >= s.opts.BlockFor:
+				q.giveUp()
+			case taken != seen:
+				seen, stalled = taken, nil // slow, but alive
+			case stalled == nil:
+				stalled = s.stall
+				o.logStall(s)
+			}
+		}
+		q.want.Store(nobodyWaits)
+	}
+	if step != 0 {
+		o.timer.Stop()
+	}
+}
+
+func (o *owner) setTimer(d time.Duration) {
+	if o.timer == nil {
+		o.timer = time.NewTimer(d)
+	} else {
+		o.timer.Reset(d)
+	}
+}
+
+// logStall runs the user's log handler in a goroutine of its own, so that it
+// may do what it likes, even use this channel. run waits for it.
+func (o *owner) logStall(s *Subscriber) {
+	o.logs.Go(func() {
+		o.hub.log.Warn("hub: channel waits for a subscriber's full queue",
+			slog.String("channel", o.name),
+			slog.String("subscriber", s.opts.Name),
+			slog.Int("queue", s.opts.Queue),
+			slog.Duration("after", stallAfter))
+	})
+}
+
+// finish ends the channel: nothing more is accepted, what was is forwarded,
+// and the subscribers that are left can receive it.
+func (o *owner) finish() {
+	for _, s := range o.subs {
+		s.shut()
+	}
+	o.seal()
+	for _, s := range o.subs {
+		close(s.queue.batches)
+	}
+	for _, s := range o.subs {
+		s.workers.shut()
+		close(s.left)
+	}
+}
+
+// seal makes sure that no send can succeed any more, and handles those that
+// did. Only this goroutine receives from the inbox, so once it is filled with
+// seals nobody else can put anything into it, and no lock is needed.
+func (o *owner) seal() {
+	for seals := 0; seals < cap(o.in); {
+		select {
+		case o.in <- envelope{op: seal}:
+			seals++
+		default: // full, and not of seals alone
+			if e := <-o.in; e.op == seal {
+				seals--
+			} else {
+				o.handle(e)
+			}
+		}
+	}
+	o.flush()
+	for !o.pending.CompareAndSwap(nil, sealed) {
+		o.control()
+	}
+}

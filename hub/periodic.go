@@ -1,0 +1,251 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Periodic says what [Subscriber.SendPeriodic] sends, and when.
+type Periodic struct {
+	// Messages are sent in rotation, one each Period. One at least; all have the
+	// same identifier.
+	Messages []Message
+	// Period is the time from one message to the next. More than 0. The schedule
+	// is absolute: one late message does not make the next ones late.
+	Period time.Duration
+	// Duration ends the task: no message is sent when this much time, pauses not
+	// counted, has passed since the first. Default: 0, no end.
+	Duration time.Duration
+	// Count ends the task after this many messages. Default: 0, no end.
+	Count int
+	// Modify changes each message just before it is sent, the first included.
+	// It gets the same message again and again, so it can count in it, but it
+	// must leave the identifier alone. It runs in the task's goroutine and may
+	// call anything, also Stop and Close; no Close waits for a Modify that is
+	// running. Default: nil.
+	Modify func(m *Message)
+	// CatchUp sends at once what could not be sent in time, for a bus that was
+	// blocked or a machine that was busy. Default: false, whole periods that
+	// were missed are skipped.
+	CatchUp bool
+}
+
+func (p *Periodic) validate() error {
+	switch {
+	case p == nil || len(p.Messages) == 0:
+		return errors.New("hub: periodic: no messages")
+	case p.Period <= 0:
+		return fmt.Errorf("hub: periodic: Period %v: want more than 0", p.Period)
+	case p.Duration < 0:
+		return fmt.Errorf("hub: periodic: Duration %v: negative", p.Duration)
+	case p.Count < 0:
+		return fmt.Errorf("hub: periodic: Count %d: negative", p.Count)
+	}
+	return checkSameID(p.Messages, &p.Messages[0])
+}
+
+// checkSameID tells which of msgs is invalid, or has not the identifier of id.
+func checkSameID(msgs []Message, id *Message) error {
+	for i := range msgs {
+		m := &msgs[i]
+		if err := m.Validate(); err != nil {
+			return fmt.Errorf("hub: periodic: message %d of %d: %w", i+1, len(msgs), err)
+		}
+		if m.ID != id.ID || (m.Flags^id.Flags)&Extended != 0 {
+			return fmt.Errorf("hub: periodic: message %d of %d: identifier %#x (%v), want %#x (%v) in all",
+				i+1, len(msgs), m.ID, m.Flags, id.ID, id.Flags)
+		}
+	}
+	return nil
+}
+
+// A Task sends messages periodically. Its methods may be called from any
+// goroutine and wait for nothing.
+type Task struct {
+	sub    *Subscriber
+	plan   Periodic
+	ctx    context.Context // of the task's goroutine
+	stop   context.CancelFunc
+	update atomic.Pointer[[]Message] // what Update wants, until run takes it
+	paused atomic.Bool
+	poke   chan struct{} // a token when paused has changed; never closed
+	done   chan struct{} // closed by run, its last act
+	err    error         // set before done is closed
+	inside bool          // run is counted by the subscriber's workers
+}
+
+// SendPeriodic starts a task that sends p's messages, the first at once. The
+// task ends by itself as p says, by [Task.Stop], or when the subscriber closes.
+//
+// The error is [ErrClosed] or [ErrListenOnly], or tells what is wrong with p.
+func (s *Subscriber) SendPeriodic(p *Periodic) (*Task, error) {
+	if err := s.checkSend(context.Background()); err != nil {
+		return nil, err
+	}
+	if err := p.validate(); err != nil {
+		return nil, err
+	}
+	if !s.workers.enter() {
+		return nil, ErrClosed
+	}
+	t := &Task{
+		sub:    s,
+		plan:   *p,
+		poke:   make(chan struct{}, 1),
+		done:   make(chan struct{}),
+		inside: true,
+	}
+	t.plan.Messages = slices.Clone(p.Messages)
+	t.ctx, t.stop = context.WithCancel(context.Background())
+	go t.run() // Close and the hub's Close wait for workers
+	return t, nil
+}
+
+// Update replaces the messages, from the next one on, and leaves the schedule
+// as it is. There must be as many as before, with the same identifier. If the task
+// has ended, the error is [ErrClosed].
+func (t *Task) Update(messages ...Message) error {
+	if len(messages) != len(t.plan.Messages) {
+		return fmt.Errorf("hub: periodic: %d messages, want %d as before", len(messages), len(t.plan.Messages))
+	}
+	if err := checkSameID(messages, &t.plan.Messages[0]); err != nil {
+		return err
+	}
+	select {
+	case <-t.done:
+		return ErrClosed
+	default:
+	}
+	msgs := slices.Clone(messages)
+	t.update.Store(&msgs)
+	return nil
+}
+
+// Pause holds the task until Resume. A message that is just being sent may
+// still follow.
+func (t *Task) Pause() { t.setPaused(true) }
+
+// Resume lets a paused task go on: the next message at once, the others a
+// Period apart. It does nothing if the task is not paused.
+func (t *Task) Resume() { t.setPaused(false) }
+
+func (t *Task) setPaused(paused bool) {
+	t.paused.Store(paused)
+	select {
+	case t.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Stop ends the task. It may be called more than once. A message that is just
+// being sent may still follow; receive from [Task.Done] to wait for the end.
+func (t *Task) Stop() { t.stop() }
+
+// Done returns a chan that is closed when the task has ended.
+func (t *Task) Done() <-chan struct{} { return t.done }
+
+// Err returns why the task has ended: nil after Stop, Count or Duration and
+// while it runs, [ErrClosed] if the subscriber was closed, or what was wrong
+// with a message after Modify.
+func (t *Task) Err() error {
+	select {
+	case <-t.done:
+		return t.err
+	default:
+		return nil
+	}
+}
+
+func (t *Task) run() {
+	defer func() {
+		t.stop()
+		close(t.done)
+		if t.inside {
+			t.sub.workers.leave()
+		}
+	}()
+	msgs := slices.Clone(t.plan.Messages)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	next := time.Now()
+	end := next.Add(t.plan.Duration)
+	for n := 0; t.plan.Count == 0 || n < t.plan.Count; n++ {
+		next, end = t.wait(timer, next, end)
+		if t.sub.isShut.Load() {
+			t.err = ErrClosed
+			return
+		}
+		if t.ctx.Err() != nil || t.plan.Duration > 0 && !time.Now().Before(end) {
+			return
+		}
+		if u := t.update.Swap(nil); u != nil {
+			msgs = *u
+		}
+		m := &msgs[n%len(msgs)]
+		if t.plan.Modify != nil {
+			if t.err = t.modify(m); t.err != nil {
+				return
+			}
+		}
+		e := envelope{from: t.sub, m: *m}
+		e.m.Flags &^= Own
+		// No stall: this goroutine is not the one that should receive.
+		if err := t.sub.put(t.ctx, 1, e, nil); err != nil {
+			if t.ctx.Err() == nil {
+				t.err = err
+			}
+			return
+		}
+		next = next.Add(t.plan.Period)
+		if late := time.Since(next); late >= t.plan.Period && !t.plan.CatchUp {
+			next = next.Add(late.Truncate(t.plan.Period))
+		}
+	}
+}
+
+// wait returns when it is time to send, or to end. It returns next and end, moved
+// on by the time that the task was paused.
+func (t *Task) wait(timer *time.Timer, next, end time.Time) (_, _ time.Time) {
+	for {
+		var due <-chan time.Time
+		paused := t.paused.Load()
+		since := time.Now()
+		if !paused {
+			d := next.Sub(since)
+			if d <= 0 {
+				return next, end
+			}
+			timer.Reset(d)
+			due = timer.C
+		}
+		select {
+		case <-due:
+		case <-t.poke:
+			if paused {
+				now := time.Now()
+				next, end = now, end.Add(now.Sub(since))
+			}
+		case <-t.ctx.Done():
+			return next, end
+		case <-t.sub.quit:
+			return next, end
+		}
+	}
+}
+
+// modify lets the user change m. Meanwhile the task does not count as one of
+// the subscriber's goroutines, or a Close in Modify would wait for itself.
+func (t *Task) modify(m *Message) error {
+	before := *m
+	t.inside = false
+	t.sub.workers.leave()
+	t.plan.Modify(m)
+	if t.inside = t.sub.workers.enter(); !t.inside {
+		return ErrClosed
+	}
+	return checkSameID([]Message{*m}, &before)
+}

@@ -1,0 +1,155 @@
+package hub
+
+import (
+	"math"
+	"sync/atomic"
+)
+
+// A batch is what one chan operation hands to a subscriber.
+type batch struct {
+	span
+	ord uint32 // how many messages the subscriber was offered before, modulo 2^32
+	gen uint32 // the filterSet that has judged them
+}
+
+// A queue is where a channel leaves messages for one subscriber. It is bounded
+// in messages, not in batches: the channel knows how many it has given and the
+// receiver tells how many it has taken.
+type queue struct {
+	// batches has room for as many batches as there may be messages, so a
+	// message that is within the limit never waits for a place in it. The
+	// channel sends and closes it, the receiver receives; under DropOldest the
+	// channel receives too.
+	batches chan batch
+	limit   int
+	policy  Policy
+
+	// Of the channel's goroutine alone.
+	given    uint64  // messages put into batches
+	gen      uint32  // of the filterSet in use
+	gaveUp   bool    // BlockFor has run out, and since then
+	gaveUpAt uint64  // nothing was taken beyond this
+	tail     []batch // what was left for a full queue when the hub closed;
+	// the receiver's once batches is closed
+
+	// Counters that others read. Only the channel writes the first two, only
+	// the receiver the others.
+	offered   atomic.Uint64 // given or dropped
+	dropped   atomic.Uint64
+	taken     atomic.Uint64 // received, or discarded by new filters
+	discarded atomic.Uint64 // taken and never handed out
+
+	// A channel that waits for room sets want to the value of taken that it
+	// waits for, and looks at taken again; the receiver counts, then looks at
+	// want. So one of them sees the other.
+	want atomic.Uint64
+	room chan struct{} // one token; never closed
+
+	feed atomic.Pointer[feed] // set by the first C
+}
+
+const nobodyWaits = math.MaxUint64
+
+func (q *queue) init(limit int, policy Policy) {
+	q.batches = make(chan batch, limit)
+	q.limit, q.policy = limit, policy
+	q.want.Store(nobodyWaits)
+	q.room = make(chan struct{}, 1)
+}
+
+// free returns how many more messages the queue takes. Only the channel asks.
+func (q *queue) free() int { return q.limit - q.ahead() - int(q.given-q.taken.Load()) }
+
+// ahead returns how many messages wait in the buffer of C. They have been
+// counted as taken. Ask for it before asking for taken, or a message on its way
+// from one to the other counts twice.
+func (q *queue) ahead() int {
+	if f := q.feed.Load(); f != nil {
+		return len(f.out)
+	}
+	return 0
+}
+
+// push hands over messages that the queue has room for.
+func (q *queue) push(p span) {
+	b := q.batch(p)
+	q.given += uint64(p.n)
+	q.batches <- b
+	q.offered.Add(uint64(p.n))
+}
+
+func (q *queue) batch(p span) batch {
+	return batch{span: p, ord: uint32(q.offered.Load()), gen: q.gen}
+}
+
+// pushLatest hands over messages and takes as many off the head as it needs
+// room. They go one by one, so that one can be taken off again.
+func (q *queue) pushLatest(p span) {
+	for p.n > 0 {
+		var one span
+		one, p = p.cut(1)
+		b := q.batch(one)
+		for sent := false; !sent; {
+			select {
+			case q.batches <- b:
+				sent = true
+			default:
+				select {
+				case <-q.batches:
+					q.dropped.Add(1)
+				default: // the receiver was quicker
+				}
+			}
+		}
+		q.given++
+		q.offered.Add(1)
+	}
+}
+
+// drop counts n messages that found no room.
+func (q *queue) drop(n uint32) {
+	q.dropped.Add(uint64(n))
+	q.offered.Add(uint64(n))
+}
+
+// leave keeps messages for which there was no room when the hub closed.
+func (q *queue) leave(p span) {
+	q.tail = append(q.tail, q.batch(p))
+	q.given += uint64(p.n)
+	q.offered.Add(uint64(p.n))
+}
+
+// giveUp lets the channel wait no more until something is taken.
+func (q *queue) giveUp() { q.gaveUp, q.gaveUpAt = true, q.taken.Load() }
+
+// givenUp reports whether a message without room is to be dropped.
+func (q *queue) givenUp() bool {
+	if q.gaveUp && q.taken.Load() != q.gaveUpAt {
+		q.gaveUp = false
+	}
+	return q.policy == DropNewest || q.gaveUp
+}
+
+// await asks for a token in room once n more messages fit, or half the queue,
+// whatever is less: a receiver that is behind then wakes the channel once for
+// many messages. It returns false if there is room already.
+func (q *queue) await(n uint32) bool {
+	need := min(int(n), max(1, q.limit/2))
+	q.want.Store(q.given + uint64(need+q.ahead()-q.limit))
+	if q.free() >= need {
+		q.want.Store(nobodyWaits)
+		return false
+	}
+	return true
+}
+
+// took counts n messages as received, and wakes the channel if it waits for
+// that.
+func (q *queue) took(n int) {
+	if q.taken.Add(uint64(n)) >= q.want.Load() {
+		select {
+		case q.room <- struct{}{}:
+		default:
+		}
+	}
+}

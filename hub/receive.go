@@ -1,0 +1,214 @@
+package hub
+
+import "context"
+
+// A receiver is the state of the goroutine that receives for a subscriber.
+type receiver struct {
+	cur   []Message  // received in a batch and not handed out yet
+	judge *filterSet // that all of cur have passed
+	next  uint32     // the ord that the next batch has if nothing is lost
+	gap   bool       // something was lost before cur, and that is not told yet
+}
+
+// overflow is the error frame for messages that were lost for want of room, as
+// SocketCAN reports it (linux/can/error.h: CAN_ERR_CRTL, RX_OVERFLOW).
+var overflow = Message{ID: 0x004, Flags: Error, Len: 8, Data: [64]byte{1: 0x01}}
+
+// Recv returns the next message. It waits while there is none, until ctx is
+// done. What is queued it returns even then: with a done ctx it is a poll.
+//
+// It returns the ctx's error, or [ErrClosed] when the subscriber is closed, or
+// the hub is closed and everything queued has been received.
+func (s *Subscriber) Recv(ctx context.Context) (Message, error) {
+	r := &s.receiver
+	if len(r.cur) > 0 && !r.gap && s.alerts.Load() == 0 {
+		m := r.cur[0]
+		r.cur = r.cur[1:]
+		s.queue.took(1)
+		return m, nil
+	}
+	if f := s.queue.feed.Load(); f != nil {
+		return f.recv(ctx)
+	}
+	return s.recv(ctx.Done(), ctx.Err)
+}
+
+// RecvBatch returns the next messages: at least one, and what else it can have
+// without waiting, as far as it lies together in memory. It waits and fails
+// like Recv.
+//
+// The slice is shared with other subscribers. It is never written again: keep
+// it as long as you like, but do not write to it.
+func (s *Subscriber) RecvBatch(ctx context.Context) ([]Message, error) {
+	if f := s.queue.feed.Load(); f != nil {
+		m, err := f.recv(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return f.more([]Message{m}), nil
+	}
+	r := &s.receiver
+	if err := s.fill(ctx.Done(), ctx.Err); err != nil {
+		return nil, err
+	}
+	if r.gap {
+		return []Message{s.tellGap()}, nil
+	}
+	batch := r.cur
+	r.cur = nil
+	s.queue.took(len(batch))
+	if s.opts.Policy == DropOldest { // they come one by one
+		batch = s.moreSingles(batch)
+	}
+	return batch, nil
+}
+
+// maxSingles bounds what RecvBatch copies.
+const maxSingles = 64
+
+func (s *Subscriber) moreSingles(first []Message) []Message {
+	r, batch := &s.receiver, first
+	for len(batch) < maxSingles {
+		select {
+		case b, ok := <-s.queue.batches:
+			if !s.accept(b, ok) || r.gap {
+				return batch
+			}
+			batch = append(batch, r.cur...)
+			s.queue.took(len(r.cur))
+			r.cur = nil
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// recv is Recv for a receiver that does not receive through C. When stop is
+// ready it fails with why().
+func (s *Subscriber) recv(stop <-chan struct{}, why func() error) (Message, error) {
+	if err := s.fill(stop, why); err != nil {
+		return Message{}, err
+	}
+	r := &s.receiver
+	if r.gap {
+		return s.tellGap(), nil
+	}
+	m := r.cur[0]
+	r.cur = r.cur[1:]
+	s.queue.took(1)
+	return m, nil
+}
+
+// tellGap returns the error frame for the gap, with the time of the message
+// behind it.
+func (s *Subscriber) tellGap() Message {
+	r := &s.receiver
+	r.gap = false
+	m := overflow
+	if len(r.cur) > 0 {
+		m.Timestamp = r.cur[0].Timestamp
+	}
+	return m
+}
+
+// fill returns nil when there is something in cur, or a gap to tell.
+func (s *Subscriber) fill(stop <-chan struct{}, why func() error) error {
+	r := &s.receiver
+	for {
+		if alerts := s.alerts.Load(); alerts&alertClosed != 0 {
+			r.cur, r.gap = nil, false
+			return ErrClosed
+		} else if alerts&alertFilters != 0 {
+			s.alerts.And(^uint32(alertFilters))
+			s.refilter()
+		}
+		if len(r.cur) > 0 || r.gap {
+			return nil
+		}
+		select {
+		case b, ok := <-s.queue.batches:
+			if !s.accept(b, ok) {
+				return ErrClosed
+			}
+			continue
+		default:
+		}
+		if s.lostLast() {
+			continue
+		}
+		select {
+		case b, ok := <-s.queue.batches:
+			if !s.accept(b, ok) {
+				return ErrClosed
+			}
+		case <-stop:
+			return why()
+		}
+	}
+}
+
+// accept makes b the current batch. It returns false if there is none, for
+// batches is closed.
+func (s *Subscriber) accept(b batch, ok bool) bool {
+	r := &s.receiver
+	if !ok {
+		if s.alerts.Load()&alertClosed != 0 {
+			return true // fill sees it
+		}
+		if len(s.queue.tail) == 0 {
+			return false
+		}
+		b, s.queue.tail = s.queue.tail[0], s.queue.tail[1:]
+	}
+	r.gap = s.opts.ErrorFrames && b.ord != r.next
+	r.next = b.ord + b.n
+	r.cur = b.messages()
+	if b.gen != r.judge.gen {
+		r.judge = s.filters.Load()
+		if b.gen != r.judge.gen {
+			s.discard()
+		}
+	}
+	return true
+}
+
+// lostLast reports whether messages were lost behind all that was queued. It is
+// asked when nothing is queued, and makes sure of that.
+func (s *Subscriber) lostLast() bool {
+	r := &s.receiver
+	if !s.opts.ErrorFrames {
+		return false
+	}
+	// What was offered by now is in batches already, or lost.
+	offered := uint32(s.queue.offered.Load())
+	if offered == r.next || len(s.queue.batches) > 0 || len(s.queue.tail) > 0 {
+		return false
+	}
+	r.next = offered
+	r.gap = true
+	return true
+}
+
+// refilter applies new filters to the current batch.
+func (s *Subscriber) refilter() {
+	if f := s.filters.Load(); f != s.receiver.judge {
+		s.receiver.judge = f
+		s.discard()
+	}
+}
+
+// discard removes what judge does not let through from the current batch.
+func (s *Subscriber) discard() {
+	r := &s.receiver
+	kept := make([]Message, 0, len(r.cur))
+	for i := range r.cur {
+		if r.judge.match(&r.cur[i]) {
+			kept = append(kept, r.cur[i])
+		}
+	}
+	n := len(r.cur) - len(kept)
+	r.cur = kept
+	s.queue.discarded.Add(uint64(n))
+	s.queue.took(n)
+}
