@@ -30,18 +30,16 @@ type channel struct {
 	standing bool
 }
 
-// An envelope is what travels through the inbox: a message, or with op
-// something else.
+// An envelope is what travels through the inbox: messages, a request, or both.
 type envelope struct {
-	from *Subscriber
-	m    Message
-	op   *op
+	from *Subscriber // who sends the messages
+	op   *op         // nil for messages alone
+	span             // the channel stamps them; nobody else has them
 }
 
 type op struct {
 	kind  opKind
 	sub   *Subscriber
-	msgs  *slab         // opBatch: written by the channel, nobody else has it
 	reply chan []string // opWait: who has not got it; room for one
 	next  *op           // in channel.pending
 }
@@ -50,8 +48,7 @@ type opKind int
 
 const (
 	opWake   opKind = iota // look at pending
-	opBatch                // several messages
-	opWait                 // one message, and a reply when it is delivered
+	opWait                 // reply when the messages are delivered
 	opJoin                 // a new subscriber
 	opLeave                // it closes
 	opFilter               // it has new filters
@@ -131,9 +128,13 @@ type owner struct {
 	subs   []*Subscriber
 	ending bool // quit was seen: wait for nobody
 
-	collected writer        // messages that are not forwarded yet
-	from      []*Subscriber // who sent each of them
-	turn      uint64        // counts calls of forward, from 1; see Subscriber.sentIn
+	// Messages that are not forwarded yet: first collected, then run.
+	collected writer
+	from      []*Subscriber // who sent each of those collected
+	run       span          // as it lies in the outbox of runFrom
+	runFrom   *Subscriber
+
+	turn uint64 // counts calls of forward, from 1; see Subscriber.sentIn
 
 	runs   []span    // scratch of pick
 	late   []late    // messages that found a full queue under Block
@@ -170,17 +171,13 @@ func (c *channel) run() {
 
 func (o *owner) handle(e envelope) {
 	if e.op == nil {
-		o.collect(e.from, &e.m)
+		o.collect(e.from, e.span)
 		return
 	}
 	switch e.op.kind {
-	case opBatch:
-		o.flush()
-		e.from.sentIn = o.turn
-		o.forward(span{e.op.msgs, 0, uint32(len(e.op.msgs.msgs))}, e.from, nil)
 	case opWait:
 		o.flush()
-		o.collect(e.from, &e.m)
+		o.collect(e.from, e.span)
 		var missed []string
 		o.missed = &missed
 		o.flush()
@@ -192,33 +189,62 @@ func (o *owner) handle(e envelope) {
 	}
 }
 
-// collect adds one message to those that flush forwards.
-func (o *owner) collect(from *Subscriber, m *Message) {
-	if !o.collected.room() {
-		o.flush()
-		o.collected.grow(0)
+// collect adds messages to those that flush forwards.
+func (o *owner) collect(from *Subscriber, p span) {
+	if o.run.meets(p) && o.runFrom == from {
+		o.run.n += p.n
+		return
 	}
-	o.collected.put(m)
-	o.from = append(o.from, from)
+	if o.run.n > 0 {
+		o.settle()
+	}
+	o.run, o.runFrom = p, from
+}
+
+// longRun is from how many messages on a run is forwarded as it lies. Shorter
+// ones of several senders are copied together: that is cheaper than handing
+// them over one by one.
+const longRun = 16
+
+// settle makes room for another run. If it is long the run goes on its way, or
+// else to those collected.
+func (o *owner) settle() {
+	p, from := o.run, o.runFrom
+	o.run, o.runFrom = span{}, nil
+	if p.n >= longRun {
+		o.flush()
+		from.sentIn = o.turn
+		o.forward(p, from, nil)
+		return
+	}
+	if !o.collected.room(int(p.n)) {
+		o.flush()
+		o.collected.grow(longRun)
+	}
+	msgs := p.messages()
+	for i := range msgs {
+		o.collected.put(&msgs[i])
+		o.from = append(o.from, from)
+	}
 	from.sentIn = o.turn
 }
 
-// flush does what is pending and forwards what is collected.
+// flush does what is pending and forwards all that there is.
 func (o *owner) flush() {
 	o.control()
-	if len(o.from) == 0 {
-		return
+	if o.run.n > 0 && len(o.from) > 0 {
+		o.settle()
 	}
-	sole := o.from[0]
-	for _, s := range o.from {
-		if s != sole {
-			sole = nil
-			break
-		}
+	if len(o.from) > 0 {
+		o.forward(o.collected.finish(), nil, o.from)
+		clear(o.from)
+		o.from = o.from[:0]
 	}
-	o.forward(o.collected.finish(), sole, o.from)
-	clear(o.from)
-	o.from = o.from[:0]
+	if p, from := o.run, o.runFrom; p.n > 0 {
+		o.run, o.runFrom = span{}, nil
+		from.sentIn = o.turn
+		o.forward(p, from, nil)
+	}
 }
 
 // control does what was posted, in the order of posting.

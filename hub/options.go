@@ -18,12 +18,12 @@ type Options struct {
 // zero value is ready to use.
 type ChannelOptions struct {
 	// Inbox is how many sends the channel holds before the next ones wait: a
-	// Send counts as one, and so does a SendBatch. 1 to 65536. Default: 32.
+	// Send counts as one, and so does a SendBatch. 1 to 65536. Default: 64.
 	Inbox int
 }
 
 const (
-	defaultInbox = 32
+	defaultInbox = 64
 	maxInbox     = 1 << 16
 )
 

@@ -191,10 +191,8 @@ func (t *Task) run() {
 				return
 			}
 		}
-		e := envelope{from: t.sub, m: *m}
-		e.m.Flags &^= Own
 		// No stall: this goroutine is not the one that should receive.
-		if err := t.sub.put(t.ctx, 1, e, nil); err != nil {
+		if err := t.sub.put(t.ctx, envelope{from: t.sub, span: t.sub.outbox.write(*m)}, nil); err != nil {
 			if t.ctx.Err() == nil {
 				t.err = err
 			}

@@ -1,7 +1,10 @@
 package hub
 
-// A slab is a piece of memory for messages. Each message in it is written once
-// and then shared by all who receive it.
+import "sync/atomic"
+
+// A slab is a piece of memory for messages. Each message in it is written by
+// its sender and stamped by the channel, and from then on shared by all who
+// receive it and never written again.
 type slab struct {
 	msgs []Message // its length never changes
 }
@@ -23,31 +26,77 @@ func (p span) cut(k int) (head, tail span) {
 	return span{p.slab, p.off, uint32(k)}, span{p.slab, p.off + uint32(k), p.n - uint32(k)}
 }
 
+// meets reports whether q lies right behind p.
+func (p span) meets(q span) bool { return p.slab == q.slab && p.off+p.n == q.off }
+
 const (
 	minSlab = 8
 	maxSlab = 128 // messages: 11 KiB, which a slow subscriber may hold for one
 )
 
-// A writer puts messages one behind the other into slabs that grow with the
-// traffic, so that a quiet channel holds little memory.
+// nextSlab returns a slab to follow old, with room for n messages or more. They
+// grow with the traffic, so that who is quiet holds little memory.
+func nextSlab(old *slab, n int) *slab {
+	size := minSlab
+	if old != nil {
+		size = min(2*len(old.msgs), maxSlab)
+	}
+	return &slab{msgs: make([]Message, max(size, n))}
+}
+
+// An outbox gives the goroutines that send for one subscriber places in its
+// slabs, one behind the other, so that what one of them sends in a row lies in
+// a row and travels on without being copied again.
+type outbox struct {
+	page atomic.Pointer[page]
+}
+
+type page struct {
+	slab
+	used atomic.Uint32 // places given away; may run past the end
+}
+
+// write copies msgs, not received by anybody yet, to a place of their own.
+func (b *outbox) write(msgs ...Message) span {
+	p := b.reserve(len(msgs))
+	own := p.messages()
+	copy(own, msgs)
+	for i := range own {
+		own[i].Flags &^= Own
+	}
+	return p
+}
+
+// reserve returns a place for n messages that the caller alone writes to.
+func (b *outbox) reserve(n int) span {
+	for {
+		p := b.page.Load()
+		if p != nil {
+			end := p.used.Add(uint32(n))
+			if int(end) <= len(p.msgs) {
+				return span{&p.slab, end - uint32(n), uint32(n)}
+			}
+		}
+		var old *slab
+		if p != nil {
+			old = &p.slab
+		}
+		b.page.CompareAndSwap(p, &page{slab: *nextSlab(old, n)})
+	}
+}
+
+// A writer puts messages one behind the other into slabs.
 type writer struct {
 	slab  *slab
 	start int // of the span that is being written
 	next  int
 }
 
-// room reports whether the current slab takes another message.
-func (w *writer) room() bool { return w.slab != nil && w.next < len(w.slab.msgs) }
+// room reports whether the current slab takes n more messages.
+func (w *writer) room(n int) bool { return w.slab != nil && w.next+n <= len(w.slab.msgs) }
 
-// grow starts a new slab with room for n messages or more. What was written to
-// the old one and not yet finished is given up: finish first.
-func (w *writer) grow(n int) {
-	size := minSlab
-	if w.slab != nil {
-		size = min(2*len(w.slab.msgs), maxSlab)
-	}
-	*w = writer{slab: &slab{msgs: make([]Message, max(size, n))}}
-}
+// grow starts a new slab with room for n messages or more. Finish first.
+func (w *writer) grow(n int) { *w = writer{slab: nextSlab(w.slab, n)} }
 
 func (w *writer) put(m *Message) {
 	w.slab.msgs[w.next] = *m

@@ -16,6 +16,7 @@ type Subscriber struct {
 	channel *channel
 	opts    SubscriberOptions
 	queue   queue
+	outbox  outbox
 	workers gate // periodic tasks and the goroutine of C
 
 	quit    chan struct{} // closed by shut: nothing can be sent any more
@@ -126,8 +127,7 @@ func (s *Subscriber) Send(ctx context.Context, m Message) error {
 	if err := m.Validate(); err != nil {
 		return err
 	}
-	m.Flags &^= Own
-	return s.put(ctx, 1, envelope{from: s, m: m}, s.stall)
+	return s.put(ctx, envelope{from: s, span: s.outbox.write(m)}, s.stall)
 }
 
 // SendBatch sends messages as [Subscriber.Send] does, all or none of them,
@@ -144,12 +144,7 @@ func (s *Subscriber) SendBatch(ctx context.Context, msgs []Message) error {
 			return fmt.Errorf("message %d of %d: %w", i+1, len(msgs), err)
 		}
 	}
-	own := slices.Clone(msgs)
-	for i := range own {
-		own[i].Flags &^= Own
-	}
-	o := &op{kind: opBatch, msgs: &slab{msgs: own}}
-	return s.put(ctx, len(own), envelope{from: s, op: o}, s.stall)
+	return s.put(ctx, envelope{from: s, span: s.outbox.write(msgs...)}, s.stall)
 }
 
 // SendWait sends m and waits until every subscriber that is to have it has it
@@ -165,9 +160,8 @@ func (s *Subscriber) SendWait(ctx context.Context, m Message) error {
 	if err := m.Validate(); err != nil {
 		return err
 	}
-	m.Flags &^= Own
 	o := &op{kind: opWait, reply: make(chan []string, 1)}
-	if err := s.put(ctx, 1, envelope{from: s, m: m, op: o}, s.stall); err != nil {
+	if err := s.put(ctx, envelope{from: s, op: o, span: s.outbox.write(m)}, s.stall); err != nil {
 		return err
 	}
 	var missed []string
@@ -204,9 +198,9 @@ func (s *Subscriber) checkSend(ctx context.Context) error {
 	return nil
 }
 
-// put puts e, which holds n messages, into the channel's inbox. A token in
-// stall ends the wait for room there.
-func (s *Subscriber) put(ctx context.Context, n int, e envelope, stall <-chan struct{}) error {
+// put puts e into the channel's inbox. A token in stall ends the wait for room
+// there.
+func (s *Subscriber) put(ctx context.Context, e envelope, stall <-chan struct{}) error {
 	select {
 	case s.channel.in <- e:
 	default:
@@ -220,7 +214,7 @@ func (s *Subscriber) put(ctx context.Context, n int, e envelope, stall <-chan st
 			return ErrClosed
 		}
 	}
-	s.sent.Add(uint64(n))
+	s.sent.Add(uint64(e.n))
 	return nil
 }
 
