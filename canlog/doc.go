@@ -57,11 +57,11 @@
 //
 // # Hostile input
 //
-// The reader survives every input. It needs some 70 kB however long the input
-// or one of its lines is, and as much again at most for names of channels: a
-// line of more than 4096 bytes is an error and is passed over without being
-// kept. Errors show text quoted, so control characters and broken UTF-8 do not
-// reach a terminal.
+// The reader survives every input. Its memory does not grow with the input or
+// with one of its lines: it has a buffer of 64 kB, and keeps at most as much of
+// names of channels. A line of more than 4096 bytes is an error and is passed
+// over without being kept. Errors show text quoted, so control characters and
+// broken UTF-8 do not reach a terminal.
 //
 // # What is written
 //

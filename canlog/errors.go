@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -17,7 +19,7 @@ var ErrRefused = errors.New("canlog: entry refused")
 type LineError struct {
 	File   string // the name given to the reader; it may be empty
 	Line   int    // from 1
-	Col    int    // of the byte that is wrong, from 1; behind the end if something is missing
+	Col    int    // of the byte that is wrong, from 1; behind the end if one is missing
 	Text   string // the line as it was read, cut with "..." if it is long
 	Reason string
 	Err    error // the cause if it has a type, such as *[hub.ParseError]; or nil
@@ -25,7 +27,8 @@ type LineError struct {
 
 // Error returns "canlog: file:line:col: reason", and the line in quotes.
 func (e *LineError) Error() string {
-	return fmt.Sprintf("canlog: %s:%d: %s: line %q", position(e.File, e.Line), e.Col, e.Reason, e.Text)
+	return fmt.Sprintf("canlog: %s:%d: %s: line %q",
+		position(e.File, e.Line), e.Col, e.Reason, e.Text)
 }
 
 // Unwrap returns Err.
@@ -37,8 +40,8 @@ func position(file string, line int) string {
 	if file == "" {
 		return strconv.Itoa(line)
 	}
-	if q := strconv.Quote(file); q[1:len(q)-1] != file {
-		file = q
+	if !utf8.ValidString(file) || strings.ContainsFunc(file, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		file = strconv.Quote(file)
 	}
 	return file + ":" + strconv.Itoa(line)
 }

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/canhub-go/canhub/canlog"
+	"github.com/canhub-go/canhub/hub"
 )
 
 // Every odd line of candump_lines.json, and whether it is a frame. The rule is
@@ -52,17 +55,17 @@ var oddLines = map[string]struct {
 	"ts_huge":             {col: 2, reason: "time out of range", why: "does not fit a Timestamp"},
 	"no_channel":          {col: 21, reason: "no channel in front of the frame", why: "refused by all"},
 	"screen_format":       {col: 3, reason: "time in parentheses", why: "has no time; canplayer passes it over"},
-	"extra_field":         {col: 38, reason: "want R, T or the end", why: "what it means is unknown; python-can refuses it"},
-	"extra_two":           {col: 40, reason: "want the end of the line", why: "as before"},
+	"extra_field":         {col: 36, reason: "want R, T or the end", why: "what it means is unknown; python-can refuses it"},
+	"extra_two":           {col: 38, reason: "want the end of the line", why: "as before"},
 	"only_ts":             {col: 20, reason: "no channel and no frame"},
 	"bad_frame":           {col: 31, reason: `unexpected`},
-	"no_hash":             {col: 31, reason: "want # behind the identifier"},
+	"no_hash":             {col: 30, reason: "want # behind the identifier"},
 	"dropcount":           {why: "no frame, but counted: see TestDroppedAddsUpDropcountLines"},
 	"long_channel":        {want: "(1600000005.859113000) cccccccccccccccccccc 6A2#6E80", why: "Linux has 15 bytes, others have not"},
 	"dlc_suffix":          {want: "(1600000008.505227000) vcan0 6A3#1A55EA1F8F992955", why: "new candump's raw DLC, of which a Message keeps the length; old canplayer ignores it"},
 	"binary_garbage":      {col: 1, reason: "time in parentheses"},
 	"lowercase_all":       {want: "(1600000080.579487000) vcan0 6A4#4266D7", why: "read by all"},
-	"very_long_line":      {col: 44, reason: "more than 8 data bytes", why: "can-utils cuts them off in silence"},
+	"very_long_line":      {col: 47, reason: "more than 8 data bytes", why: "can-utils cuts them off in silence"},
 }
 
 func TestOddLinesAreReadOrRefusedWithColumnAndReason(t *testing.T) {
@@ -150,7 +153,7 @@ func TestLinesAreRefusedAtTheirColumn(t *testing.T) {
 		{"(1.0)", 6, "no channel and no frame"},
 		{"(1.0)  ", 8, "no channel and no frame"},
 		{"(1.0) a", 8, "no frame behind the channel"},
-		{"(1.0) 123#AA R", 14, "want # behind"}, // the frame is taken for the channel
+		{"(1.0) 123#AA R", 14, "3 or 8 hex digits"}, // the first is taken for the channel
 		{"(1.0) a\x00b 123#", 8, `"\x00" in the name of the channel`},
 		{"(1.0) a\x1b[31m 123#", 8, `"\x1b" in the name of the channel`},
 		{"(1.0) ä\xff 123#", 9, `"\xff" in the name of the channel`},
@@ -201,6 +204,19 @@ func TestTimesAreReadExactly(t *testing.T) {
 		entries := read(t, "("+text+") a 123#")
 		if len(entries) != 1 || entries[0].Message.Timestamp != want {
 			t.Errorf("(%s): %+v, want %d ns", text, entries, want)
+		}
+	}
+}
+
+func TestWhiteSpaceIsThatOfC(t *testing.T) {
+	want := entry(1e9, "can0", hub.Std(0x123, 0xAA))
+	want.Dir = canlog.DirReceived
+	for _, line := range []string{
+		"(1.0) can0 123#AA R",
+		"\t (1.0)\v\f can0\t\t123#AA \rR\r\r",
+	} {
+		if got := read(t, line+"\r\n"); len(got) != 1 || got[0] != want {
+			t.Errorf("%q read as %+v, want %+v", line, got, want)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"unsafe"
 
 	"github.com/canhub-go/canhub/hub"
 )
@@ -106,17 +105,13 @@ func parseEntry(f *fields, e *Entry, n *names) *syntaxError {
 	return nil
 }
 
-// parseFrame gives the current word to hub.Parse, which wants a string. To
-// copy each one would be the reader's only allocation per line. The string is
-// the line itself instead, for as long as Parse runs: a Message holds no
-// pointer. The error of a frame that is wrong does, so it gets a copy.
+// parseFrame reads the current word as a frame. hub.Parse keeps nothing of its
+// text, so the compiler needs no heap for the string of a short frame.
 func parseFrame(f *fields) (hub.Message, *syntaxError) {
-	word := f.word()
-	m, err := hub.Parse(unsafe.String(unsafe.SliceData(word), len(word)))
+	m, err := hub.Parse(string(f.word()))
 	if err == nil {
 		return m, nil
 	}
-	_, err = hub.Parse(string(word))
 	var pe *hub.ParseError
 	if errors.As(err, &pe) {
 		bad := f.fail(pe.Offset, "%s", pe.Reason)

@@ -286,7 +286,7 @@ func (o *owner) apply(p *op) {
 			o.subs[len(o.subs)-1] = nil
 			o.subs = o.subs[:len(o.subs)-1]
 		}
-		close(s.queue.batches)
+		s.queue.close()
 		close(s.left)
 	}
 }
@@ -500,7 +500,7 @@ func (o *owner) finish() {
 	}
 	o.seal()
 	for _, s := range o.subs {
-		close(s.queue.batches)
+		s.queue.close()
 	}
 	for _, s := range o.subs {
 		s.workers.shut()

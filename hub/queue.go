@@ -26,6 +26,7 @@ type queue struct {
 
 	// Of the channel's goroutine alone.
 	given    uint64  // messages put into batches
+	ord      uint32  // messages offered, for the next batch
 	gen      uint32  // of the filterSet in use
 	gaveUp   bool    // BlockFor has run out, and since then
 	gaveUpAt uint64  // nothing was taken beyond this
@@ -34,7 +35,7 @@ type queue struct {
 
 	// Counters that others read. Only the channel writes the first two, only
 	// the receiver the others.
-	offered   atomic.Uint64 // given or dropped
+	offered   atomic.Uint64 // given or dropped; counted when that is done
 	dropped   atomic.Uint64
 	taken     atomic.Uint64 // received, or discarded by new filters
 	discarded atomic.Uint64 // taken and never handed out
@@ -79,7 +80,9 @@ func (q *queue) push(p span) {
 }
 
 func (q *queue) batch(p span) batch {
-	return batch{span: p, ord: uint32(q.offered.Load()), gen: q.gen}
+	b := batch{span: p, ord: q.ord, gen: q.gen}
+	q.ord += p.n
+	return b
 }
 
 // pushLatest hands over messages and takes as many off the head as it needs
@@ -108,15 +111,22 @@ func (q *queue) pushLatest(p span) {
 
 // drop counts n messages that found no room.
 func (q *queue) drop(n uint32) {
+	q.ord += n
 	q.dropped.Add(uint64(n))
 	q.offered.Add(uint64(n))
 }
 
 // leave keeps messages for which there was no room when the hub closed.
-func (q *queue) leave(p span) {
-	q.tail = append(q.tail, q.batch(p))
-	q.given += uint64(p.n)
-	q.offered.Add(uint64(p.n))
+func (q *queue) leave(p span) { q.tail = append(q.tail, q.batch(p)) }
+
+// close ends the queue. The receiver finds tail behind the last of batches.
+func (q *queue) close() {
+	left := uint64(0)
+	for _, b := range q.tail {
+		left += uint64(b.n)
+	}
+	close(q.batches)
+	q.offered.Add(left)
 }
 
 // giveUp lets the channel wait no more until something is taken.

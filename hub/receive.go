@@ -126,6 +126,7 @@ func (s *Subscriber) fill(stop <-chan struct{}, why func() error) error {
 		if len(r.cur) > 0 || r.gap {
 			return nil
 		}
+		offered := uint32(s.queue.offered.Load())
 		select {
 		case b, ok := <-s.queue.batches:
 			if !s.accept(b, ok) {
@@ -134,7 +135,9 @@ func (s *Subscriber) fill(stop <-chan struct{}, why func() error) error {
 			continue
 		default:
 		}
-		if s.lostLast() {
+		if s.opts.ErrorFrames && int32(offered-r.next) > 0 {
+			// Nothing is queued, so what had been offered before is lost.
+			r.next, r.gap = offered, true
 			continue
 		}
 		select {
@@ -170,23 +173,6 @@ func (s *Subscriber) accept(b batch, ok bool) bool {
 			s.discard()
 		}
 	}
-	return true
-}
-
-// lostLast reports whether messages were lost behind all that was queued. It is
-// asked when nothing is queued, and makes sure of that.
-func (s *Subscriber) lostLast() bool {
-	r := &s.receiver
-	if !s.opts.ErrorFrames {
-		return false
-	}
-	// What was offered by now is in batches already, or lost.
-	offered := uint32(s.queue.offered.Load())
-	if offered == r.next || len(s.queue.batches) > 0 || len(s.queue.tail) > 0 {
-		return false
-	}
-	r.next = offered
-	r.gap = true
 	return true
 }
 

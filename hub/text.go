@@ -79,34 +79,39 @@ func (m *Message) append(b []byte) []byte {
 // and anything behind the length of a remote frame. So is a frame that
 // [Message.Validate] refuses. The error is a [*ParseError].
 func Parse(text string) (Message, error) {
-	p := parser{text: text}
+	var bad *ParseError
+	p := parser{text: text, bad: &bad}
 	m := p.frame()
-	if p.err != nil {
-		return Message{}, p.err
+	if bad != nil {
+		return Message{}, bad
 	}
 	if err := m.Validate(); err != nil {
 		p.fail(0, "%s", strings.TrimPrefix(err.Error(), ErrInvalid.Error()+": "))
-		return Message{}, p.err
+		return Message{}, bad
 	}
 	return m, nil
 }
 
-// parser reads text from pos on. After the first failure it keeps err.
+// A parser reads text from pos on. It keeps the first failure in bad, which is
+// not a part of it so that the compiler sees that no result holds the text.
 type parser struct {
 	text string
 	pos  int
-	err  error
+	bad  **ParseError
 }
 
+func (p *parser) ok() bool { return *p.bad == nil }
+
 func (p *parser) fail(offset int, format string, args ...any) {
-	if p.err != nil {
+	if !p.ok() {
 		return
 	}
-	text := p.text
-	if len(text) > 160 {
-		text = text[:160] + "..."
+	// A copy: what was parsed may be a part of something large.
+	text := strings.Clone(p.text[:min(len(p.text), 160)])
+	if len(p.text) > len(text) {
+		text += "..."
 	}
-	p.err = &ParseError{Text: text, Offset: offset, Reason: fmt.Sprintf(format, args...)}
+	*p.bad = &ParseError{Text: text, Offset: offset, Reason: fmt.Sprintf(format, args...)}
 }
 
 // next reports whether one of the bytes of set follows, and takes it if so.
@@ -140,7 +145,7 @@ func (p *parser) digit() (v uint32, ok bool) {
 func (p *parser) frame() (m Message) {
 	p.id(&m)
 	switch {
-	case p.err != nil:
+	case !p.ok():
 	case !p.next("#"):
 		p.fail(p.pos, "want # behind the identifier")
 	case p.next("#"):
@@ -156,7 +161,7 @@ func (p *parser) frame() (m Message) {
 			m.Flags |= ESI
 		}
 		p.data(&m, 64)
-		if p.err == nil {
+		if p.ok() {
 			m.Len = fdLength[m.DLC()]
 		}
 	case p.next("Rr"):
@@ -174,7 +179,7 @@ func (p *parser) frame() (m Message) {
 		}
 	}
 	if p.pos < len(p.text) {
-		p.fail(p.pos, "unexpected %q", p.text[p.pos])
+		p.fail(p.pos, "unexpected %q", strings.Clone(p.text[p.pos:p.pos+1]))
 	}
 	return m
 }
@@ -213,7 +218,7 @@ func (p *parser) id(m *Message) {
 // data takes bytes of two hex digits each, with at most one dot before each
 // and one at the end.
 func (p *parser) data(m *Message, most int) {
-	for n := 0; p.err == nil; n++ {
+	for n := 0; p.ok(); n++ {
 		p.next(".")
 		start := p.pos
 		hi, ok := p.digit()
@@ -237,7 +242,7 @@ func (p *parser) data(m *Message, most int) {
 // rawDLC takes the suffix of a frame of 8 bytes that was sent with a DLC above
 // 8. A Message does not keep that DLC.
 func (p *parser) rawDLC(m *Message) {
-	if p.err == nil && m.Len == 8 && p.next("_") {
+	if p.ok() && m.Len == 8 && p.next("_") {
 		p.digit()
 	}
 }
@@ -304,13 +309,14 @@ func (m *Message) UnmarshalJSON(b []byte) error {
 	if len(j.Data) > 2*len(r.Data) {
 		return fmt.Errorf("hub: message: data: %d hex digits, at most %d", len(j.Data), 2*len(r.Data))
 	}
-	p := parser{text: j.Data}
+	var bad *ParseError
+	p := parser{text: j.Data, bad: &bad}
 	p.data(&r, len(r.Data))
-	if p.err == nil && p.pos < len(p.text) {
-		p.fail(p.pos, "unexpected %q", p.text[p.pos])
+	if p.ok() && p.pos < len(p.text) {
+		p.fail(p.pos, "unexpected %q", strings.Clone(p.text[p.pos:p.pos+1]))
 	}
-	if p.err != nil {
-		return fmt.Errorf("hub: message: data: %w", p.err)
+	if bad != nil {
+		return fmt.Errorf("hub: message: data: %w", bad)
 	}
 	if j.Length != nil {
 		if !j.Remote && *j.Length != r.Len {
