@@ -1,8 +1,8 @@
 package hub
 
 import (
+	"context"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -23,9 +23,10 @@ type channel struct {
 	poke    chan struct{} // never closed
 
 	messages atomic.Uint64 // forwarded so far
+	joined   atomic.Int64  // subscribers that receive what is sent from now on
 
 	// Of whoever has the hub's registry in hand.
-	open     int // subscribers
+	open     int // subscribers, or about to join
 	opened   int // subscribers that there ever were
 	standing bool
 }
@@ -41,6 +42,7 @@ type op struct {
 	kind  opKind
 	sub   *Subscriber
 	reply chan []string // opWait: who has not got it; room for one
+	tick  *atomic.Bool  // opTick: set by the channel when it has forwarded it
 	next  *op           // in channel.pending
 }
 
@@ -49,6 +51,7 @@ type opKind int
 const (
 	opWake   opKind = iota // look at pending
 	opWait                 // reply when the messages are delivered
+	opTick                 // set tick when they are
 	opJoin                 // a new subscriber
 	opLeave                // it closes
 	opFilter               // it has new filters
@@ -122,6 +125,10 @@ func (c *channel) post(o *op) bool {
 	}
 }
 
+// maxRound bounds how many sends are collected before they are forwarded, when
+// senders put more into the inbox all the while.
+const maxRound = 256
+
 // An owner is the state of a channel's run goroutine.
 type owner struct {
 	*channel
@@ -140,14 +147,17 @@ type owner struct {
 	late   []late    // messages that found a full queue under Block
 	missed *[]string // where to note who loses a message, for SendWait
 
-	timer *time.Timer    // of wait
-	logs  sync.WaitGroup // log calls: the handler is not ours
+	ticks []*op // to be told when all that is collected is forwarded
+
+	timer *time.Timer // of wait
 }
 
 // late is what did not fit a subscriber's queue.
 type late struct {
 	sub  *Subscriber
 	rest span
+	gen  uint32 // of the filters that let it through
+	seen uint64 // what the subscriber had taken
 }
 
 func (c *channel) run() {
@@ -155,7 +165,7 @@ func (c *channel) run() {
 	o := owner{channel: c, turn: 1}
 	for !o.ending {
 		o.handle(<-c.in)
-		for range len(c.in) { // nobody else receives, so they are there
+		for n := 0; n < maxRound && len(c.in) > 0; n++ { // nobody else receives: it is there
 			o.handle(<-c.in)
 		}
 		o.flush()
@@ -166,7 +176,6 @@ func (c *channel) run() {
 		}
 	}
 	o.finish()
-	o.logs.Wait()
 }
 
 func (o *owner) handle(e envelope) {
@@ -183,6 +192,9 @@ func (o *owner) handle(e envelope) {
 		o.flush()
 		o.missed = nil
 		e.op.reply <- missed
+	case opTick:
+		o.collect(e.from, e.span)
+		o.ticks = append(o.ticks, e.op)
 	case opJoin, opFilter, opLeave:
 		o.flush()
 		o.apply(e.op)
@@ -245,6 +257,11 @@ func (o *owner) flush() {
 		from.sentIn = o.turn
 		o.forward(p, from, nil)
 	}
+	for _, t := range o.ticks {
+		t.tick.Store(true)
+	}
+	clear(o.ticks)
+	o.ticks = o.ticks[:0]
 }
 
 // control does what was posted, in the order of posting.
@@ -272,12 +289,12 @@ func (o *owner) apply(p *op) {
 		}
 		s.index = len(o.subs)
 		o.subs = append(o.subs, s)
-		s.useFilters()
+		s.filter = s.filters.Load()
 		if o.ending {
 			s.shut()
 		}
 	case opFilter:
-		s.useFilters()
+		s.filter = s.filters.Load()
 	case opLeave:
 		s.gone = true
 		if s.index >= 0 {
@@ -309,6 +326,9 @@ func (o *owner) forward(p span, sole *Subscriber, from []*Subscriber) {
 	// First everybody gets what fits, then we wait for those who are behind:
 	// one slow subscriber does not keep this batch from the others.
 	for _, s := range o.subs {
+		if s.opts.SendOnly {
+			continue
+		}
 		if len(s.filter.filters) == 0 && s.sentIn != o.turn {
 			o.offer(s, p)
 			continue
@@ -318,11 +338,14 @@ func (o *owner) forward(p span, sole *Subscriber, from []*Subscriber) {
 		}
 	}
 	o.turn++
-	for _, l := range o.late {
-		o.wait(l.sub, l.rest)
+	if len(o.late) > 0 {
+		began := time.Now()
+		for _, l := range o.late {
+			o.wait(l, began)
+		}
+		clear(o.late)
+		o.late = o.late[:0]
 	}
-	clear(o.late)
-	o.late = o.late[:0]
 }
 
 func oneOf(sole *Subscriber, from []*Subscriber, i int) *Subscriber {
@@ -378,27 +401,27 @@ func (o *owner) pick(s *Subscriber, p span, sole *Subscriber, from []*Subscriber
 // offer hands over what fits and treats the rest as the policy says. It never
 // waits: what a full queue under Block cannot take is noted in late.
 func (o *owner) offer(s *Subscriber, p span) {
-	if n := len(o.late); n > 0 && o.late[n-1].sub == s { // keep the order
-		o.late = append(o.late, late{s, p})
-		return
+	gen := s.filter.gen
+	if n := len(o.late); n == 0 || o.late[n-1].sub != s { // else keep the order
+		p = o.handOver(s, p, gen)
 	}
-	if p = o.handOver(s, p); p.n > 0 {
-		o.late = append(o.late, late{s, p})
+	if p.n > 0 {
+		o.late = append(o.late, late{s, p, gen, s.queue.taken.Load()})
 	}
 }
 
 // handOver hands over what fits and returns what has to wait for room.
-func (o *owner) handOver(s *Subscriber, p span) (rest span) {
+func (o *owner) handOver(s *Subscriber, p span, gen uint32) (rest span) {
 	q := &s.queue
 	if q.policy == DropOldest {
-		q.pushLatest(p)
+		q.pushLatest(p, gen)
 		return span{}
 	}
 	if len(q.tail) == 0 {
 		if k := min(q.free(), int(p.n)); k > 0 {
 			var head span
 			head, p = p.cut(k)
-			q.push(head)
+			q.push(head, gen)
 		}
 	}
 	switch {
@@ -409,7 +432,7 @@ func (o *owner) handOver(s *Subscriber, p span) (rest span) {
 			*o.missed = append(*o.missed, s.opts.Name)
 		}
 	case o.ending:
-		q.leave(p)
+		q.leave(p, gen)
 	default:
 		return p
 	}
@@ -420,27 +443,35 @@ func (o *owner) handOver(s *Subscriber, p span) (rest span) {
 // the subscriber that it waits for know in a send of its own.
 const stallAfter = time.Second
 
-// wait hands p to a subscriber under Block as it makes room.
-func (o *owner) wait(s *Subscriber, p span) {
-	q := &s.queue
-	var waited, step time.Duration
+// wait hands the rest to a subscriber under Block as it makes room. The wait
+// began for all who are late at the same time.
+func (o *owner) wait(l late, began time.Time) {
+	s, p, q := l.sub, l.rest, &l.sub.queue
 	var stalled chan<- struct{} // nil until the wait is too long
-	seen := q.taken.Load()
-	for {
-		if s.gone {
-			return
+	var due time.Time           // when timer fires, or zero if it is not set
+	limit, long := began.Add(s.opts.BlockFor), time.Now().Add(stallAfter)
+	for !s.gone {
+		if l.gen != s.filter.gen {
+			p, l.gen = s.filter.apply(p), s.filter.gen
 		}
-		if p = o.handOver(s, p); p.n == 0 {
+		if p = o.handOver(s, p, l.gen); p.n == 0 {
 			break
 		}
-		if step == 0 {
-			step = stallAfter
-			if limit := s.opts.BlockFor; limit > 0 {
-				step = min(step, limit-waited)
+		need := p.n
+		if s.opts.BlockFor > 0 {
+			need = 1 // every message that is taken counts
+			if taken := q.taken.Load(); taken != l.seen {
+				l.seen, limit, due = taken, time.Now().Add(s.opts.BlockFor), time.Time{}
 			}
-			o.setTimer(step)
 		}
-		if !q.await(p.n) {
+		if due.IsZero() {
+			due = long
+			if s.opts.BlockFor > 0 && limit.Before(long) {
+				due = limit
+			}
+			o.setTimer(time.Until(due))
+		}
+		if !q.await(need) {
 			continue
 		}
 		select {
@@ -453,21 +484,23 @@ func (o *owner) wait(s *Subscriber, p span) {
 			o.control()
 		case stalled <- struct{}{}:
 		case <-o.timer.C:
-			waited += step
-			step = 0
 			switch taken := q.taken.Load(); {
-			case s.opts.BlockFor > 0 && waited >= s.opts.BlockFor:
+			case taken != l.seen: // slow, but alive
+				stalled = nil
+				if s.opts.BlockFor == 0 {
+					l.seen = taken
+				}
+			case due != long:
 				q.giveUp()
-			case taken != seen:
-				seen, stalled = taken, nil // slow, but alive
 			case stalled == nil:
 				stalled = s.stall
 				o.logStall(s)
 			}
+			due, long = time.Time{}, time.Now().Add(stallAfter)
 		}
 		q.want.Store(nobodyWaits)
 	}
-	if step != 0 {
+	if !due.IsZero() {
 		o.timer.Stop()
 	}
 }
@@ -480,16 +513,17 @@ func (o *owner) setTimer(d time.Duration) {
 	}
 }
 
-// logStall runs the user's log handler in a goroutine of its own, so that it
-// may do what it likes, even use this channel. run waits for it.
+// logStall runs the user's log handler, which may do what it likes, in a
+// goroutine of its own. Nobody waits for it: it may be waiting for us.
 func (o *owner) logStall(s *Subscriber) {
-	o.logs.Go(func() {
-		o.hub.log.Warn("hub: channel waits for a subscriber's full queue",
-			slog.String("channel", o.name),
-			slog.String("subscriber", s.opts.Name),
-			slog.Int("queue", s.opts.Queue),
-			slog.Duration("after", stallAfter))
-	})
+	log := o.hub.log
+	attrs := []slog.Attr{
+		slog.String("channel", o.name),
+		slog.String("subscriber", s.opts.Name),
+		slog.Int("queue", s.opts.Queue),
+		slog.Duration("after", stallAfter),
+	}
+	go log.LogAttrs(context.Background(), slog.LevelWarn, "hub: channel waits for a subscriber's full queue", attrs...)
 }
 
 // finish ends the channel: nothing more is accepted, what was is forwarded,

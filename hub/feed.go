@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,10 +13,14 @@ type feed struct {
 	sub *Subscriber
 	out chan Message // closed by run, or by C where there is no run
 
-	// SetFilters sends to look, and run answers on looked when no message that
-	// the new filters refuse is in out. Neither is ever closed.
-	look, looked chan struct{}
-	done         chan struct{} // closed by run, its last act
+	// Somebody sends to look, and run answers on looked when the message on offer
+	// has passed the latest filters: whether there may be something to receive.
+	// Neither is ever closed.
+	look   chan struct{}
+	looked chan bool
+	done   chan struct{} // closed by run, its last act
+
+	onOffer atomic.Int32 // 1 while run waits for a reader to take a message
 }
 
 // maxAhead bounds the buffer of C. Enough for the goroutine to run ahead of a
@@ -27,19 +32,23 @@ const maxAhead = 64
 // the hub is.
 //
 // The first call starts a goroutine that receives for the chan; from then on
-// the other receive calls read from the chan too. The chan's buffer is a part
-// of the queue. One message more is on offer while nobody reads, and no policy
-// takes that one back.
+// the other receive calls read from the chan too. One message more than the
+// queue holds is on offer while nobody reads, and no policy takes that one back.
 //
-// When the hub is closed, a reader still gets what is queued. A reader that
-// takes nothing for a second is given up: then the chan is closed with what it
-// holds, and what did not fit is left to Recv. The hub's Close waits for that.
+// Under Block without a limit and without filters, the chan has a buffer of up
+// to 64 messages, which counts as a part of the queue. Later calls of SetFilters
+// do not reach into it; a subscriber that has filters when C is first called
+// has no such buffer.
+//
+// When the hub is closed, a reader still gets what is queued, and the hub's
+// Close waits for it. A reader that takes nothing for a second is given up: then
+// the chan is closed with what it holds, and the rest is left to Recv.
 func (s *Subscriber) C() <-chan Message {
 	q := &s.queue
 	if f := q.feed.Load(); f != nil {
 		return f.out
 	}
-	f := &feed{sub: s, look: make(chan struct{}), looked: make(chan struct{}), done: make(chan struct{})}
+	f := &feed{sub: s, look: make(chan struct{}), looked: make(chan bool), done: make(chan struct{})}
 	if !s.workers.enter() { // closed: what there is fits into one chan
 		f.out = s.remains()
 		close(f.done)
@@ -49,7 +58,10 @@ func (s *Subscriber) C() <-chan Message {
 		return f.out
 	}
 	ahead := 0
-	if s.opts.Policy != DropOldest { // it gives the latest: do not run ahead
+	if s.opts.Policy == Block && s.opts.BlockFor == 0 && len(s.filters.Load().filters) == 0 {
+		// The channel may count a message twice that is moving from the queue to
+		// the buffer. That does no harm where it waits, but it could drop one.
+		// And nobody can look through a buffer that somebody else reads from.
 		ahead = min(s.opts.Queue/4, maxAhead)
 	}
 	f.out = make(chan Message, ahead)
@@ -82,11 +94,32 @@ func (s *Subscriber) remains() chan Message {
 }
 
 func (f *feed) run() {
-	defer f.sub.workers.leave()
+	s := f.sub
+	r := &s.receiver
+	defer s.workers.leave()
 	defer close(f.done)
-	defer close(f.out)
+	defer func() {
+		if s.alerts.Load()&alertClosed != 0 {
+			f.more(nil) // nothing comes out any more
+		}
+		close(f.out)
+	}()
 	for {
-		m, err := f.sub.recv(f.look, func() error { return errLook })
+		select {
+		case <-f.look:
+			f.answer(nil)
+		default:
+		}
+		// What fits into out needs no waiting. Only this goroutine sends to it.
+		if n := min(len(r.cur), cap(f.out)-len(f.out)); n > 0 && !r.gap && s.alerts.Load() == alertFeed {
+			for i := range r.cur[:n] {
+				f.out <- r.cur[i]
+			}
+			r.cur = r.cur[n:]
+			s.queue.took(n)
+			continue
+		}
+		m, err := s.recv(f.look, func() error { return errLook })
 		switch {
 		case err == errLook:
 			f.answer(nil)
@@ -98,7 +131,7 @@ func (f *feed) run() {
 	}
 }
 
-// errLook is how recv tells run that SetFilters has sent to look.
+// errLook is how recv tells run that somebody has sent to look.
 var errLook = errors.New("look")
 
 // hand puts m into out. It returns false if it is not to go on.
@@ -111,6 +144,8 @@ func (f *feed) hand(m Message) bool {
 	s := f.sub
 	quit := s.channel.quit
 	var patience <-chan time.Time // once the hub closes
+	f.onOffer.Store(1)
+	defer f.onOffer.Store(0)
 	for {
 		select {
 		case f.out <- m:
@@ -133,27 +168,15 @@ func (f *feed) hand(m Message) bool {
 	}
 }
 
-// answer applies the latest filters to what is in out and to m, if there is
-// one, and tells SetFilters. It reports whether m passed.
+// answer answers somebody who looks. m is on offer, or nil. It reports whether m
+// has passed the latest filters.
 func (f *feed) answer(m *Message) bool {
-	set := f.sub.filters.Load()
-	// Take out everything before putting anything back: a reader that comes in
-	// between must not overtake.
-	ahead := f.more(nil)
-	discarded := uint64(0)
-	for i := range ahead {
-		if set.match(&ahead[i]) {
-			f.out <- ahead[i] // there is room: nobody else sends
-		} else {
-			discarded++
-		}
+	s := f.sub
+	passed := m != nil && s.filters.Load().match(m)
+	if m != nil && !passed {
+		s.queue.discarded.Add(1)
 	}
-	passed := m == nil || set.match(m)
-	if !passed {
-		discarded++
-	}
-	f.sub.queue.discarded.Add(discarded)
-	f.looked <- struct{}{}
+	f.looked <- passed || len(f.out) > 0 || len(s.receiver.cur) > 0 || s.receiver.gap || len(s.queue.batches) > 0
 	return passed
 }
 
@@ -174,21 +197,34 @@ func (f *feed) recv(ctx context.Context) (Message, error) {
 	}
 	select {
 	case m, ok := <-f.out:
-		if ok {
-			return m, nil
-		}
-		return f.rest()
+		return f.received(m, ok)
 	default:
 	}
 	select {
 	case m, ok := <-f.out:
-		if ok {
-			return m, nil
-		}
-		return f.rest()
+		return f.received(m, ok)
 	case <-ctx.Done():
-		return Message{}, ctx.Err()
 	}
+	// What is queued may be on its way: ask the goroutine, which looks when it
+	// has nothing to do or offers a message.
+	for {
+		select {
+		case m, ok := <-f.out:
+			return f.received(m, ok)
+		case f.look <- struct{}{}:
+			if !<-f.looked {
+				return Message{}, ctx.Err()
+			}
+		}
+	}
+}
+
+// received makes a result of what came out of out.
+func (f *feed) received(m Message, ok bool) (Message, error) {
+	if ok {
+		return m, nil
+	}
+	return f.rest()
 }
 
 // rest receives what the goroutine could not hand out before it ended.

@@ -39,3 +39,15 @@ func (s *filterSet) match(m *Message) bool {
 	}
 	return false
 }
+
+// apply returns the messages of p that pass, as a copy.
+func (s *filterSet) apply(p span) span {
+	w := writer{slab: &slab{msgs: make([]Message, p.n)}}
+	msgs := p.messages()
+	for i := range msgs {
+		if s.match(&msgs[i]) {
+			w.put(&msgs[i])
+		}
+	}
+	return w.finish()
+}

@@ -70,7 +70,8 @@ var errNoName = errors.New("hub: the channel's name is empty")
 // Open returns a new subscriber on the channel called name. The first to open
 // a channel makes it and the last to close removes it, unless [Hub.Create] made
 // it. The subscriber receives every message whose Send begins after Open has
-// returned. Open does not wait for other subscribers, however slow.
+// returned. Open does not wait for other subscribers, however slow; if they hold
+// up the channel and its inbox is full, the new one also receives what is in it.
 //
 // The error is [ErrClosed], or tells which option is wrong.
 func (h *Hub) Open(name string, o *SubscriberOptions) (*Subscriber, error) {
@@ -103,6 +104,7 @@ func (h *Hub) Open(name string, o *SubscriberOptions) (*Subscriber, error) {
 	if !c.tell(&op{kind: opJoin, sub: s}) {
 		return nil, ErrClosed // the hub's Close came in between and ends c
 	}
+	c.joined.Add(1)
 	return s, nil
 }
 
@@ -128,7 +130,7 @@ func (h *Hub) Channels() []ChannelInfo {
 	for c := range maps.Values(r.channels) {
 		infos = append(infos, ChannelInfo{
 			Name:        c.name,
-			Subscribers: c.open,
+			Subscribers: int(c.joined.Load()),
 			Messages:    c.messages.Load(),
 			Standing:    c.standing,
 		})
@@ -157,7 +159,8 @@ func (h *Hub) FreeName() string {
 //
 // Close returns when the last goroutine of the hub has ended. It may be called
 // more than once, from any goroutine, and always returns nil. The one thing it
-// may have to wait for, a second at most, is an abandoned [Subscriber.C].
+// may have to wait for is a reader of [Subscriber.C], until that has what is
+// queued or has taken nothing for a second.
 func (h *Hub) Close() error {
 	r := <-h.names
 	first, channels := !r.closed, r.channels

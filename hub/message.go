@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -179,7 +180,8 @@ func (m *Message) Validate() error {
 	case m.Len > 64 || fdLength[m.DLC()] != m.Len:
 		return invalid("Len %d: a CAN FD frame has 0-8, 12, 16, 20, 24, 32, 48 or 64 bytes", m.Len)
 	case f&Remote != 0 && m.Data != [64]byte{}:
-		return invalid("Data %x: a remote frame carries no data", [8]byte(m.Data[:8])) // a copy: m stays off the heap
+		data := m.Data // a copy: m stays off the heap
+		return invalid("Data %x: a remote frame carries no data", bytes.TrimRight(data[:], "\x00"))
 	case m.Timestamp < 0:
 		return invalid("Timestamp %d: before 1970", m.Timestamp)
 	}

@@ -10,7 +10,8 @@ import (
 type Options struct {
 	// Logger hears what an operator should know, such as the name of a
 	// subscriber for whose full queue a channel has been waiting for a second.
-	// Default: silent.
+	// Its handler runs in a goroutine of its own, for which no Close waits, so it
+	// may use the hub. Default: silent.
 	Logger *slog.Logger
 }
 
@@ -18,12 +19,12 @@ type Options struct {
 // zero value is ready to use.
 type ChannelOptions struct {
 	// Inbox is how many sends the channel holds before the next ones wait: a
-	// Send counts as one, and so does a SendBatch. 1 to 65536. Default: 64.
+	// Send counts as one, and so does a SendBatch. 1 to 65536. Default: 128.
 	Inbox int
 }
 
 const (
-	defaultInbox = 64
+	defaultInbox = 128
 	maxInbox     = 1 << 16
 )
 
@@ -82,9 +83,11 @@ type SubscriberOptions struct {
 	Queue int
 	// Policy says what happens when the queue is full. Default: Block.
 	Policy Policy
-	// BlockFor limits how long the channel waits under Block. What does not fit
-	// after it is dropped and counted, and until the subscriber takes a message
-	// the channel does not wait for it again. Default: 0, no limit.
+	// BlockFor limits how long the channel waits under Block for the subscriber
+	// to take something. What does not fit after it is dropped and counted, and
+	// until the subscriber takes a message the channel does not wait for it
+	// again. The limits of several subscribers run at the same time.
+	// Default: 0, no limit.
 	BlockFor time.Duration
 	// Filters select the messages to receive, as [Subscriber.SetFilters] does.
 	// Default: none, which lets everything through.
@@ -102,6 +105,9 @@ type SubscriberOptions struct {
 	ErrorFrames bool
 	// ListenOnly makes every send fail with [ErrListenOnly]. Default: false.
 	ListenOnly bool
+	// SendOnly is for a node that never receives: nothing is put into its queue,
+	// so it need not empty it. Its receive calls wait for the end. Default: false.
+	SendOnly bool
 }
 
 const (
@@ -113,6 +119,9 @@ func (o *SubscriberOptions) withDefaults() (SubscriberOptions, error) {
 	var r SubscriberOptions
 	if o != nil {
 		r = *o
+	}
+	if r.SendOnly && r.Queue == 0 {
+		r.Queue = 1 // nothing comes into it
 	}
 	if r.Queue == 0 {
 		r.Queue = defaultQueue
@@ -126,6 +135,8 @@ func (o *SubscriberOptions) withDefaults() (SubscriberOptions, error) {
 		return r, fmt.Errorf("hub: BlockFor %v: negative", r.BlockFor)
 	case r.BlockFor > 0 && r.Policy != Block:
 		return r, fmt.Errorf("hub: BlockFor %v with Policy %v, which never blocks", r.BlockFor, r.Policy)
+	case r.SendOnly && (r.ListenOnly || r.OwnMessages || r.ErrorFrames || len(r.Filters) > 0 || r.Policy != Block):
+		return r, fmt.Errorf("hub: SendOnly with ListenOnly, OwnMessages, ErrorFrames, Filters or a Policy")
 	case r.ListenOnly && r.KeepTimestamps:
 		return r, fmt.Errorf("hub: KeepTimestamps with ListenOnly, which sends nothing")
 	case r.ListenOnly && r.OwnMessages:

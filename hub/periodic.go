@@ -17,6 +17,9 @@ type Periodic struct {
 	// Period is the time from one message to the next. More than 0. The schedule
 	// is absolute: one late message does not make the next ones late.
 	Period time.Duration
+	// Delay is the time before the first message, for tasks that are to send in
+	// turn. Default: 0, at once.
+	Delay time.Duration
 	// Duration ends the task: no message is sent when this much time, pauses not
 	// counted, has passed since the first. Default: 0, no end.
 	Duration time.Duration
@@ -28,9 +31,9 @@ type Periodic struct {
 	// call anything, also Stop and Close; no Close waits for a Modify that is
 	// running. Default: nil.
 	Modify func(m *Message)
-	// CatchUp sends at once what could not be sent in time, for a bus that was
-	// blocked or a machine that was busy. Default: false, whole periods that
-	// were missed are skipped.
+	// CatchUp sends at once what could not be sent in time, for the bus was
+	// blocked or the machine busy. Default: false, it is skipped: while the
+	// channel has not forwarded a message, the next ones are not sent.
 	CatchUp bool
 }
 
@@ -40,6 +43,8 @@ func (p *Periodic) validate() error {
 		return errors.New("hub: periodic: no messages")
 	case p.Period <= 0:
 		return fmt.Errorf("hub: periodic: Period %v: want more than 0", p.Period)
+	case p.Delay < 0:
+		return fmt.Errorf("hub: periodic: Delay %v: negative", p.Delay)
 	case p.Duration < 0:
 		return fmt.Errorf("hub: periodic: Duration %v: negative", p.Duration)
 	case p.Count < 0:
@@ -171,16 +176,25 @@ func (t *Task) run() {
 	msgs := slices.Clone(t.plan.Messages)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	next := time.Now()
-	end := next.Add(t.plan.Duration)
-	for n := 0; t.plan.Count == 0 || n < t.plan.Count; n++ {
+	next := time.Now().Add(t.plan.Delay)
+	var end time.Time     // zero until the first message
+	var last *atomic.Bool // set when the channel has forwarded the last message
+	for n := 0; t.plan.Count == 0 || n < t.plan.Count; {
 		next, end = t.wait(timer, next, end)
-		if t.sub.isShut.Load() {
+		switch {
+		case t.ctx.Err() != nil:
+			return
+		case t.sub.isShut.Load():
 			t.err = ErrClosed
 			return
-		}
-		if t.ctx.Err() != nil || t.plan.Duration > 0 && !time.Now().Before(end) {
+		case t.plan.Duration > 0 && n == 0:
+			end = time.Now().Add(t.plan.Duration)
+		case t.plan.Duration > 0 && !time.Now().Before(end):
 			return
+		}
+		if last != nil && !last.Load() {
+			next = next.Add(t.plan.Period) // the bus is blocked
+			continue
 		}
 		if u := t.update.Swap(nil); u != nil {
 			msgs = *u
@@ -191,13 +205,19 @@ func (t *Task) run() {
 				return
 			}
 		}
+		e := envelope{from: t.sub, span: t.sub.outbox.write(m)}
+		if !t.plan.CatchUp {
+			last = new(atomic.Bool)
+			e.op = &op{kind: opTick, tick: last}
+		}
 		// No stall: this goroutine is not the one that should receive.
-		if err := t.sub.put(t.ctx, envelope{from: t.sub, span: t.sub.outbox.write(*m)}, nil); err != nil {
+		if err := t.sub.put(t.ctx, e, nil); err != nil {
 			if t.ctx.Err() == nil {
 				t.err = err
 			}
 			return
 		}
+		n++
 		next = next.Add(t.plan.Period)
 		if late := time.Since(next); late >= t.plan.Period && !t.plan.CatchUp {
 			next = next.Add(late.Truncate(t.plan.Period))
@@ -213,7 +233,11 @@ func (t *Task) wait(timer *time.Timer, next, end time.Time) (_, _ time.Time) {
 		paused := t.paused.Load()
 		since := time.Now()
 		if !paused {
-			d := next.Sub(since)
+			until := next
+			if !end.IsZero() && end.Before(next) {
+				until = end
+			}
+			d := until.Sub(since)
 			if d <= 0 {
 				return next, end
 			}
@@ -225,7 +249,10 @@ func (t *Task) wait(timer *time.Timer, next, end time.Time) (_, _ time.Time) {
 		case <-t.poke:
 			if paused {
 				now := time.Now()
-				next, end = now, end.Add(now.Sub(since))
+				next = now
+				if !end.IsZero() {
+					end = end.Add(now.Sub(since))
+				}
 			}
 		case <-t.ctx.Done():
 			return next, end

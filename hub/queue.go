@@ -26,8 +26,7 @@ type queue struct {
 
 	// Of the channel's goroutine alone.
 	given    uint64  // messages put into batches
-	ord      uint32  // messages offered, for the next batch
-	gen      uint32  // of the filterSet in use
+	ord      uint32  // messages offered, for the next batch; read when batches is closed
 	gaveUp   bool    // BlockFor has run out, and since then
 	gaveUpAt uint64  // nothing was taken beyond this
 	tail     []batch // what was left for a full queue when the hub closed;
@@ -61,9 +60,8 @@ func (q *queue) init(limit int, policy Policy) {
 // free returns how many more messages the queue takes. Only the channel asks.
 func (q *queue) free() int { return q.limit - q.ahead() - int(q.given-q.taken.Load()) }
 
-// ahead returns how many messages wait in the buffer of C. They have been
-// counted as taken. Ask for it before asking for taken, or a message on its way
-// from one to the other counts twice.
+// ahead returns how many messages wait in the buffer of C. They are counted as
+// taken as soon as they are there.
 func (q *queue) ahead() int {
 	if f := q.feed.Load(); f != nil {
 		return len(f.out)
@@ -72,26 +70,26 @@ func (q *queue) ahead() int {
 }
 
 // push hands over messages that the queue has room for.
-func (q *queue) push(p span) {
-	b := q.batch(p)
+func (q *queue) push(p span, gen uint32) {
+	b := q.batch(p, gen)
 	q.given += uint64(p.n)
 	q.batches <- b
 	q.offered.Add(uint64(p.n))
 }
 
-func (q *queue) batch(p span) batch {
-	b := batch{span: p, ord: q.ord, gen: q.gen}
+func (q *queue) batch(p span, gen uint32) batch {
+	b := batch{span: p, ord: q.ord, gen: gen}
 	q.ord += p.n
 	return b
 }
 
 // pushLatest hands over messages and takes as many off the head as it needs
 // room. They go one by one, so that one can be taken off again.
-func (q *queue) pushLatest(p span) {
+func (q *queue) pushLatest(p span, gen uint32) {
 	for p.n > 0 {
 		var one span
 		one, p = p.cut(1)
-		b := q.batch(one)
+		b := q.batch(one, gen)
 		for sent := false; !sent; {
 			select {
 			case q.batches <- b:
@@ -117,7 +115,7 @@ func (q *queue) drop(n uint32) {
 }
 
 // leave keeps messages for which there was no room when the hub closed.
-func (q *queue) leave(p span) { q.tail = append(q.tail, q.batch(p)) }
+func (q *queue) leave(p span, gen uint32) { q.tail = append(q.tail, q.batch(p, gen)) }
 
 // close ends the queue. The receiver finds tail behind the last of batches.
 func (q *queue) close() {

@@ -21,7 +21,8 @@ var overflow = Message{ID: 0x004, Flags: Error, Len: 8, Data: [64]byte{1: 0x01}}
 // the hub is closed and everything queued has been received.
 func (s *Subscriber) Recv(ctx context.Context) (Message, error) {
 	r := &s.receiver
-	if len(r.cur) > 0 && !r.gap && s.alerts.Load() == 0 {
+	// First the alerts: with a feed the receiver is not ours.
+	if s.alerts.Load() == 0 && len(r.cur) > 0 && !r.gap {
 		m := r.cur[0]
 		r.cur = r.cur[1:]
 		s.queue.took(1)
@@ -71,7 +72,7 @@ func (s *Subscriber) moreSingles(first []Message) []Message {
 	for len(batch) < maxSingles {
 		select {
 		case b, ok := <-s.queue.batches:
-			if !s.accept(b, ok) || r.gap {
+			if !ok || !s.accept(b, ok) || r.gap {
 				return batch
 			}
 			batch = append(batch, r.cur...)
@@ -160,7 +161,9 @@ func (s *Subscriber) accept(b batch, ok bool) bool {
 			return true // fill sees it
 		}
 		if len(s.queue.tail) == 0 {
-			return false
+			r.gap = s.opts.ErrorFrames && s.queue.ord != r.next
+			r.next = s.queue.ord
+			return r.gap
 		}
 		b, s.queue.tail = s.queue.tail[0], s.queue.tail[1:]
 	}
@@ -195,6 +198,6 @@ func (s *Subscriber) discard() {
 	}
 	n := len(r.cur) - len(kept)
 	r.cur = kept
-	s.queue.discarded.Add(uint64(n))
 	s.queue.took(n)
+	s.queue.discarded.Add(uint64(n))
 }

@@ -56,13 +56,22 @@ type page struct {
 	used atomic.Uint32 // places given away; may run past the end
 }
 
-// write copies msgs, not received by anybody yet, to a place of their own.
-func (b *outbox) write(msgs ...Message) span {
+// write copies m to a place of its own, for nobody to write to but the channel.
+func (b *outbox) write(m *Message) span {
+	p := b.reserve(1)
+	to := &p.slab.msgs[p.off]
+	*to = *m
+	to.Flags &^= Own
+	return p
+}
+
+// writeAll is write for several messages in a row.
+func (b *outbox) writeAll(msgs []Message) span {
 	p := b.reserve(len(msgs))
-	own := p.messages()
-	copy(own, msgs)
-	for i := range own {
-		own[i].Flags &^= Own
+	to := p.messages()
+	copy(to, msgs)
+	for i := range to {
+		to[i].Flags &^= Own
 	}
 	return p
 }

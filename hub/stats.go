@@ -13,7 +13,7 @@ type Stats struct {
 // ChannelInfo describes a channel in use.
 type ChannelInfo struct {
 	Name        string
-	Subscribers int    // open now
+	Subscribers int    // open: a message sent now reaches them
 	Messages    uint64 // forwarded so far; the Seq of the last one
 	Standing    bool   // made by Create: it stays without subscribers
 }

@@ -72,13 +72,18 @@ func (s *Subscriber) Channel() string { return s.channel.name }
 // after Close.
 func (s *Subscriber) Stats() Stats {
 	q := &s.queue
-	ahead := q.ahead()
+	ahead, onOffer := q.ahead(), 0
+	if f := q.feed.Load(); f != nil {
+		onOffer = int(f.onOffer.Load())
+	}
+	discarded := q.discarded.Load() // before taken, which is never less
 	taken, dropped := q.taken.Load(), q.dropped.Load()
+	queued := int(q.offered.Load()-dropped-taken) + ahead + onOffer
 	return Stats{
 		Sent:     s.sent.Load(),
-		Received: taken - q.discarded.Load(),
+		Received: uint64(max(0, int(taken-discarded)-ahead-onOffer)),
 		Dropped:  dropped,
-		Queued:   max(0, int(q.offered.Load()-dropped-taken)+ahead),
+		Queued:   min(max(0, queued), s.opts.Queue),
 		Capacity: s.opts.Queue,
 	}
 }
@@ -86,7 +91,9 @@ func (s *Subscriber) Stats() Stats {
 // SetFilters replaces the filters: from now on a message is received if any of
 // them matches, or if there are none. Messages that were sent before are judged
 // by the filters of their time and by the new ones, so after SetFilters has
-// returned no message comes out that does not match, queued ones included.
+// returned no message comes out that does not match, queued ones included. Only
+// the buffer that [Subscriber.C] has for a subscriber without filters is out of
+// its reach.
 //
 // A filter that is StandardOnly and ExtendedOnly matches nothing. SetFilters
 // does not wait for anything, and does nothing after Close.
@@ -106,12 +113,6 @@ func (s *Subscriber) SetFilters(filters ...Filter) {
 	}
 }
 
-// useFilters makes the channel use the latest filters.
-func (s *Subscriber) useFilters() {
-	s.filter = s.filters.Load()
-	s.queue.gen = s.filter.gen
-}
-
 // Send puts m on the channel: when it returns nil, m has its place in the order
 // that all subscribers see. It does not wait for them to receive m, but while
 // the channel's inbox is full it waits: a slow subscriber under [Block] slows
@@ -127,7 +128,7 @@ func (s *Subscriber) Send(ctx context.Context, m Message) error {
 	if err := m.Validate(); err != nil {
 		return err
 	}
-	return s.put(ctx, envelope{from: s, span: s.outbox.write(m)}, s.stall)
+	return s.put(ctx, envelope{from: s, span: s.outbox.write(&m)}, s.stall)
 }
 
 // SendBatch sends messages as [Subscriber.Send] does, all or none of them,
@@ -144,7 +145,7 @@ func (s *Subscriber) SendBatch(ctx context.Context, msgs []Message) error {
 			return fmt.Errorf("message %d of %d: %w", i+1, len(msgs), err)
 		}
 	}
-	return s.put(ctx, envelope{from: s, span: s.outbox.write(msgs...)}, s.stall)
+	return s.put(ctx, envelope{from: s, span: s.outbox.writeAll(msgs)}, s.stall)
 }
 
 // SendWait sends m and waits until every subscriber that is to have it has it
@@ -161,7 +162,7 @@ func (s *Subscriber) SendWait(ctx context.Context, m Message) error {
 		return err
 	}
 	o := &op{kind: opWait, reply: make(chan []string, 1)}
-	if err := s.put(ctx, envelope{from: s, op: o, span: s.outbox.write(m)}, s.stall); err != nil {
+	if err := s.put(ctx, envelope{from: s, op: o, span: s.outbox.write(&m)}, s.stall); err != nil {
 		return err
 	}
 	var missed []string
@@ -245,6 +246,7 @@ func (s *Subscriber) Close() error {
 		<-s.channel.done // the hub is closed or closing, and lets go of everybody
 	}
 	s.workers.shut()
+	s.channel.joined.Add(-1)
 	s.channel.hub.release(s.channel)
 	close(s.closed)
 	return nil

@@ -1,0 +1,95 @@
+package hubtest
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/canhub-go/canhub/hub"
+)
+
+// patience is how long anything here waits for what should come at once.
+const patience = 5 * time.Second
+
+// hubs counts the hubs of New that are open. A hub that is closed while another
+// one is open leaves the search for leaks to that one: the goroutines that it
+// would find may well belong to the other.
+var hubs atomic.Int32
+
+// New returns a hub whose log is the log of the test. When the test ends the
+// hub is closed, and the test fails if a goroutine is left that was not there
+// before New, be it the hub's or the test's own.
+//
+// Not for tests that call t.Parallel. Where a test makes several hubs, the
+// search for leaks takes place when the last of them has been closed.
+func New(t testing.TB) *hub.Hub {
+	t.Helper()
+	leaks := watchLeaks()
+	h := hub.New(&hub.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	hubs.Add(1)
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Errorf("closing the hub: %v", err)
+		}
+		if hubs.Add(-1) > 0 {
+			return
+		}
+		if err := leaks(); err != nil {
+			t.Errorf("the hub is closed, but the test has left goroutines behind: %v", err)
+		}
+	})
+	return h
+}
+
+// Open returns a new subscriber on the channel of h called name. It is closed
+// when the test ends. An error ends the test.
+func Open(t testing.TB, h *hub.Hub, name string, o *hub.SubscriberOptions) *hub.Subscriber {
+	t.Helper()
+	s, err := h.Open(name, o)
+	if err != nil {
+		t.Fatalf("open %s: %v", name, err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// WaitPeers waits until there are exactly n subscribers on the channel, those of
+// the test included. 0 waits for its end. If that takes more than 5 seconds the
+// test ends, and tells who is there.
+func WaitPeers(t testing.TB, h *hub.Hub, channel string, n int) {
+	t.Helper()
+	pause := 50 * time.Microsecond
+	for start := time.Now(); ; {
+		channels := h.Channels()
+		count := 0
+		for _, c := range channels {
+			if c.Name == channel {
+				count = c.Subscribers
+			}
+		}
+		if count == n {
+			return
+		}
+		if time.Since(start) >= patience {
+			t.Fatalf("%d subscribers on channel %s after %v, want %d; open channels: %s",
+				count, channel, patience, n, list(channels))
+		}
+		time.Sleep(pause)
+		pause = min(2*pause, 10*time.Millisecond)
+	}
+}
+
+// list names the channels and how many subscribers each has.
+func list(channels []hub.ChannelInfo) string {
+	if len(channels) == 0 {
+		return "none"
+	}
+	var texts []string
+	for _, c := range channels {
+		texts = append(texts, fmt.Sprintf("%s (%d)", c.Name, c.Subscribers))
+	}
+	return strings.Join(texts, ", ")
+}
