@@ -427,7 +427,7 @@ func (o *owner) handOver(s *Subscriber, p span, gen uint32) (rest span) {
 	switch {
 	case p.n == 0:
 	case q.givenUp():
-		q.drop(p.n)
+		q.drop(p)
 		if o.missed != nil {
 			*o.missed = append(*o.missed, s.opts.Name)
 		}
@@ -458,10 +458,12 @@ func (o *owner) wait(l late, began time.Time) {
 			break
 		}
 		need := p.n
-		if s.opts.BlockFor > 0 {
+		if s.opts.BlockFor > 0 || stalled != nil {
 			need = 1 // every message that is taken counts
 			if taken := q.taken.Load(); taken != l.seen {
-				l.seen, limit, due = taken, time.Now().Add(s.opts.BlockFor), time.Time{}
+				now := time.Now()
+				limit, long = now.Add(s.opts.BlockFor), now.Add(stallAfter)
+				l.seen, stalled, due = taken, nil, time.Time{}
 			}
 		}
 		if due.IsZero() {
@@ -486,7 +488,6 @@ func (o *owner) wait(l late, began time.Time) {
 		case <-o.timer.C:
 			switch taken := q.taken.Load(); {
 			case taken != l.seen: // slow, but alive
-				stalled = nil
 				if s.opts.BlockFor == 0 {
 					l.seen = taken
 				}

@@ -23,6 +23,7 @@ type Hub struct {
 
 type registry struct {
 	channels map[string]*channel
+	ending   map[*channel]bool // that nobody uses any more, until they are done
 	closed   bool
 }
 
@@ -37,7 +38,7 @@ func New(o *Options) *Hub {
 	if o != nil && o.Logger != nil {
 		h.log = o.Logger
 	}
-	h.names <- registry{channels: make(map[string]*channel)}
+	h.names <- registry{channels: make(map[string]*channel), ending: make(map[*channel]bool)}
 	return h
 }
 
@@ -115,11 +116,15 @@ func (h *Hub) release(c *channel) {
 	last := c.open == 0 && !c.standing && r.channels[c.name] == c
 	if last {
 		delete(r.channels, c.name)
+		r.ending[c] = true
 	}
 	h.names <- r
 	if last {
 		c.end()
 		<-c.done
+		r = <-h.names
+		delete(r.ending, c)
+		h.names <- r
 	}
 }
 
@@ -163,7 +168,7 @@ func (h *Hub) FreeName() string {
 // queued or has taken nothing for a second.
 func (h *Hub) Close() error {
 	r := <-h.names
-	first, channels := !r.closed, r.channels
+	first, channels, ending := !r.closed, r.channels, slices.Collect(maps.Keys(r.ending))
 	r.closed, r.channels = true, nil
 	h.names <- r
 	if !first {
@@ -174,6 +179,9 @@ func (h *Hub) Close() error {
 		c.end()
 	}
 	for _, c := range channels {
+		<-c.done
+	}
+	for _, c := range ending {
 		<-c.done
 	}
 	close(h.done)

@@ -32,10 +32,11 @@ type queue struct {
 	tail     []batch // what was left for a full queue when the hub closed;
 	// the receiver's once batches is closed
 
-	// Counters that others read. Only the channel writes the first two, only
-	// the receiver the others.
+	// Counters that others read. Only the channel writes the first three,
+	// only the receiver the others.
 	offered   atomic.Uint64 // given or dropped; counted when that is done
 	dropped   atomic.Uint64
+	lostAt    atomic.Int64  // the Timestamp of the latest one dropped
 	taken     atomic.Uint64 // received, or discarded by new filters
 	discarded atomic.Uint64 // taken and never handed out
 
@@ -96,7 +97,8 @@ func (q *queue) pushLatest(p span, gen uint32) {
 				sent = true
 			default:
 				select {
-				case <-q.batches:
+				case old := <-q.batches:
+					q.lostAt.Store(old.messages()[0].Timestamp)
 					q.dropped.Add(1)
 				default: // the receiver was quicker
 				}
@@ -107,11 +109,12 @@ func (q *queue) pushLatest(p span, gen uint32) {
 	}
 }
 
-// drop counts n messages that found no room.
-func (q *queue) drop(n uint32) {
-	q.ord += n
-	q.dropped.Add(uint64(n))
-	q.offered.Add(uint64(n))
+// drop counts messages that found no room.
+func (q *queue) drop(p span) {
+	q.ord += p.n
+	q.lostAt.Store(p.messages()[p.n-1].Timestamp)
+	q.dropped.Add(uint64(p.n))
+	q.offered.Add(uint64(p.n))
 }
 
 // leave keeps messages for which there was no room when the hub closed.

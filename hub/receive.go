@@ -102,11 +102,12 @@ func (s *Subscriber) recv(stop <-chan struct{}, why func() error) (Message, erro
 }
 
 // tellGap returns the error frame for the gap, with the time of the message
-// behind it.
+// behind it, or of the latest loss.
 func (s *Subscriber) tellGap() Message {
 	r := &s.receiver
 	r.gap = false
 	m := overflow
+	m.Timestamp = s.queue.lostAt.Load()
 	if len(r.cur) > 0 {
 		m.Timestamp = r.cur[0].Timestamp
 	}

@@ -1,11 +1,11 @@
 package hub
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"strconv"
 	"strings"
 )
@@ -250,7 +250,7 @@ func (p *parser) rawDLC(m *Message) {
 // jsonMessage is a Message in JSON. The first fields are those that einride's
 // can-go uses.
 type jsonMessage struct {
-	ID       uint32      `json:"id"`
+	ID       *uint32     `json:"id"`
 	Data     string      `json:"data"`
 	Extended bool        `json:"extended,omitempty"`
 	Remote   bool        `json:"remote,omitempty"`
@@ -276,7 +276,7 @@ func (j *jsonMessage) flags() [7]*bool { // in the order of the constants
 // nanosecond, and "extended", "remote" (then with "length"), "error", "fd",
 // "brs", "esi" and "own" where they are true.
 func (m Message) MarshalJSON() ([]byte, error) {
-	j := jsonMessage{ID: m.ID, Data: fmt.Sprintf("%X", m.Bytes()), Seq: m.Seq}
+	j := jsonMessage{ID: &m.ID, Data: fmt.Sprintf("%X", m.Bytes()), Seq: m.Seq}
 	for i, set := range j.flags() {
 		*set = m.Flags&(1<<i) != 0
 	}
@@ -296,11 +296,17 @@ func (m Message) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads what [Message.MarshalJSON] writes, and refuses what
 // [Message.Validate] refuses.
 func (m *Message) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" { // as encoding/json has it
+		return nil
+	}
 	var j jsonMessage
 	if err := json.Unmarshal(b, &j); err != nil {
 		return fmt.Errorf("hub: message: %w", err)
 	}
-	r := Message{ID: j.ID, Seq: j.Seq}
+	if j.ID == nil {
+		return errors.New("hub: message: no id")
+	}
+	r := Message{ID: *j.ID, Seq: j.Seq}
 	for i, set := range j.flags() {
 		if *set {
 			r.Flags |= 1 << i
@@ -309,19 +315,17 @@ func (m *Message) UnmarshalJSON(b []byte) error {
 	if len(j.Data) > 2*len(r.Data) {
 		return fmt.Errorf("hub: message: data: %d hex digits, at most %d", len(j.Data), 2*len(r.Data))
 	}
-	var bad *ParseError
-	p := parser{text: j.Data, bad: &bad}
-	p.data(&r, len(r.Data))
-	if p.ok() && p.pos < len(p.text) {
-		p.fail(p.pos, "unexpected %q", strings.Clone(p.text[p.pos:p.pos+1]))
+	n, err := hex.Decode(r.Data[:], []byte(j.Data))
+	if err != nil {
+		return fmt.Errorf("hub: message: data %q: %w", j.Data, err)
 	}
-	if bad != nil {
-		return fmt.Errorf("hub: message: data: %w", bad)
-	}
-	if j.Length != nil {
-		if !j.Remote && *j.Length != r.Len {
-			return fmt.Errorf("hub: message: length %d, but %d data bytes", *j.Length, r.Len)
-		}
+	r.Len = uint8(n)
+	switch {
+	case j.Remote && n > 0:
+		return fmt.Errorf("hub: message: data %q: a remote frame carries no data", j.Data)
+	case j.Length != nil && !j.Remote && *j.Length != r.Len:
+		return fmt.Errorf("hub: message: length %d, but %d data bytes", *j.Length, n)
+	case j.Length != nil:
 		r.Len = *j.Length
 	}
 	if j.Time != "" {
@@ -346,12 +350,11 @@ func parseSeconds(s string) (int64, error) {
 		return 0, errors.New("want plain decimal seconds")
 	}
 	frac = (frac + "000000000")[:9]
-	sec, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || sec >= math.MaxInt64/1_000_000_000 {
+	ns, err := strconv.ParseInt(whole+frac, 10, 64)
+	if err != nil {
 		return 0, errors.New("out of range")
 	}
-	ns, _ := strconv.ParseInt(frac, 10, 64)
-	return sec*1e9 + ns, nil
+	return ns, nil
 }
 
 // LogValue shows the frame in candump form, its time and its number.

@@ -1,0 +1,27 @@
+package hubtest
+
+import (
+	"testing"
+
+	"github.com/canhub-go/canhub/hub"
+)
+
+// CheckNames returns the names of all checks of TestBus.
+func CheckNames() []string {
+	var names []string
+	for _, c := range checks {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// RunCheck runs one of them on any kind of testing.TB.
+func RunCheck(t testing.TB, name string, makePair func(t testing.TB) (a, b hub.Bus), o BusOptions) {
+	for _, c := range checks {
+		if c.name == name {
+			c.on(t, makePair, o)
+			return
+		}
+	}
+	t.Fatalf("no check has the name %s", name)
+}
