@@ -17,6 +17,9 @@ type channel struct {
 	quit chan struct{} // closed by end: of the hub, or when the last one has left
 	done chan struct{} // closed by run, its last act
 
+	// room has a token when a subscriber that is late has made room.
+	room chan struct{} // never closed
+
 	// pending holds requests that must not wait for room in the inbox, newest
 	// first. poke has a token when something was added.
 	pending atomic.Pointer[op]
@@ -39,11 +42,12 @@ type envelope struct {
 }
 
 type op struct {
-	kind  opKind
-	sub   *Subscriber
-	reply chan []string // opWait: who has not got it; room for one
-	tick  *atomic.Bool  // opTick: set by the channel when it has forwarded it
-	next  *op           // in channel.pending
+	kind    opKind
+	sub     *Subscriber
+	filters *filterSet    // opJoin, opFilter: those of its time
+	reply   chan []string // opWait: who has not got it; room for one
+	tick    *atomic.Bool  // opTick: set by the channel when it has forwarded it
+	next    *op           // in channel.pending
 }
 
 type opKind int
@@ -72,6 +76,7 @@ func startChannel(h *Hub, name string, o ChannelOptions) *channel {
 		in:   make(chan envelope, o.Inbox),
 		quit: make(chan struct{}),
 		done: make(chan struct{}),
+		room: make(chan struct{}, 1),
 		poke: make(chan struct{}, 1),
 	}
 	go c.run() // Hub.Close and Hub.release wait for done
@@ -152,12 +157,15 @@ type owner struct {
 	timer *time.Timer // of wait
 }
 
-// late is what did not fit a subscriber's queue.
+// late is a subscriber under Block whose queue is full, and what waits for room
+// in it.
 type late struct {
-	sub  *Subscriber
-	rest span
-	gen  uint32 // of the filters that let it through
-	seen uint64 // what the subscriber had taken
+	sub   *Subscriber
+	rest  []span
+	gen   uint32    // of the filters that let it through
+	since time.Time // it took something, or the wait began
+	seen  uint64    // what it had taken by then
+	told  int       // how often it was told since then that it holds up the channel
 }
 
 func (c *channel) run() {
@@ -289,12 +297,12 @@ func (o *owner) apply(p *op) {
 		}
 		s.index = len(o.subs)
 		o.subs = append(o.subs, s)
-		s.filter = s.filters.Load()
+		s.use(p.filters)
 		if o.ending {
 			s.shut()
 		}
 	case opFilter:
-		s.filter = s.filters.Load()
+		s.use(p.filters)
 	case opLeave:
 		s.gone = true
 		if s.index >= 0 {
@@ -338,14 +346,7 @@ func (o *owner) forward(p span, sole *Subscriber, from []*Subscriber) {
 		}
 	}
 	o.turn++
-	if len(o.late) > 0 {
-		began := time.Now()
-		for _, l := range o.late {
-			o.wait(l, began)
-		}
-		clear(o.late)
-		o.late = o.late[:0]
-	}
+	o.waitForRoom()
 }
 
 func oneOf(sole *Subscriber, from []*Subscriber, i int) *Subscriber {
@@ -401,12 +402,13 @@ func (o *owner) pick(s *Subscriber, p span, sole *Subscriber, from []*Subscriber
 // offer hands over what fits and treats the rest as the policy says. It never
 // waits: what a full queue under Block cannot take is noted in late.
 func (o *owner) offer(s *Subscriber, p span) {
-	gen := s.filter.gen
-	if n := len(o.late); n == 0 || o.late[n-1].sub != s { // else keep the order
-		p = o.handOver(s, p, gen)
+	if n := len(o.late); n > 0 && o.late[n-1].sub == s { // keep the order
+		o.late[n-1].rest = append(o.late[n-1].rest, p)
+		return
 	}
-	if p.n > 0 {
-		o.late = append(o.late, late{s, p, gen, s.queue.taken.Load()})
+	gen := s.filter.gen
+	if p = o.handOver(s, p, gen); p.n > 0 {
+		o.late = append(o.late, late{sub: s, rest: []span{p}, gen: gen, seen: s.queue.taken.Load()})
 	}
 }
 
@@ -443,66 +445,122 @@ func (o *owner) handOver(s *Subscriber, p span, gen uint32) (rest span) {
 // the subscriber that it waits for know in a send of its own.
 const stallAfter = time.Second
 
-// wait hands the rest to a subscriber under Block as it makes room. The wait
-// began for all who are late at the same time.
-func (o *owner) wait(l late, began time.Time) {
-	s, p, q := l.sub, l.rest, &l.sub.queue
-	var stalled chan<- struct{} // nil until the wait is too long
-	var due time.Time           // when timer fires, or zero if it is not set
-	limit, long := began.Add(s.opts.BlockFor), time.Now().Add(stallAfter)
-	for !s.gone {
-		if l.gen != s.filter.gen {
-			p, l.gen = s.filter.apply(p), s.filter.gen
-		}
-		if p = o.handOver(s, p, l.gen); p.n == 0 {
-			break
-		}
-		need := p.n
-		if s.opts.BlockFor > 0 || stalled != nil {
-			need = 1 // every message that is taken counts
-			if taken := q.taken.Load(); taken != l.seen {
-				now := time.Now()
-				limit, long = now.Add(s.opts.BlockFor), now.Add(stallAfter)
-				l.seen, stalled, due = taken, nil, time.Time{}
-			}
-		}
-		if due.IsZero() {
-			due = long
-			if s.opts.BlockFor > 0 && limit.Before(long) {
-				due = limit
-			}
-			o.setTimer(time.Until(due))
-		}
-		if !q.await(need) {
-			continue
-		}
+// waitForRoom hands the rest to those who are late as they make room.
+func (o *owner) waitForRoom() {
+	if len(o.late) == 0 {
+		return
+	}
+	began := time.Now()
+	for i := range o.late {
+		o.late[i].since = began
+	}
+	for o.serve() {
 		select {
-		case <-q.room:
-		case <-s.quit: // it closes: it wants no more
-			p.n = 0
-		case <-o.quit:
-			o.ending = true
+		case <-o.room:
 		case <-o.poke:
 			o.control()
-		case stalled <- struct{}{}:
+		case <-o.quit:
+			o.ending = true
 		case <-o.timer.C:
-			switch taken := q.taken.Load(); {
-			case taken != l.seen: // slow, but alive
-				if s.opts.BlockFor == 0 {
-					l.seen = taken
-				}
-			case due != long:
-				q.giveUp()
-			case stalled == nil:
-				stalled = s.stall
-				o.logStall(s)
-			}
-			due, long = time.Time{}, time.Now().Add(stallAfter)
 		}
-		q.want.Store(nobodyWaits)
 	}
-	if !due.IsZero() {
+	if o.timer != nil {
 		o.timer.Stop()
+	}
+	clear(o.late[:cap(o.late)])
+}
+
+// serve gives everybody who is late what fits now, and sets the timer for the
+// next time that somebody has waited too long. It returns false if nobody is
+// late any more.
+func (o *owner) serve() bool {
+	now := time.Now()
+	due := now.Add(stallAfter)
+	waiting := o.late[:0]
+	for _, l := range o.late {
+		for o.fit(&l, now) && !l.sub.queue.await(l.need()) {
+			// Some room was made just now: try again.
+		}
+		if len(l.rest) == 0 {
+			l.done()
+			continue
+		}
+		if d := l.due(); d.Before(due) {
+			due = d
+		}
+		waiting = append(waiting, l)
+	}
+	o.late = waiting
+	if len(waiting) == 0 {
+		return false
+	}
+	o.setTimer(due.Sub(now))
+	return true
+}
+
+// fit hands over what fits of l, and reports whether something is left.
+func (o *owner) fit(l *late, now time.Time) bool {
+	s, q := l.sub, &l.sub.queue
+	if s.gone || s.isShut.Load() && !o.ending { // it closes: it wants no more
+		l.rest = nil
+	}
+	if l.gen != s.filter.gen {
+		for i, p := range l.rest {
+			l.rest[i] = s.filter.apply(p)
+		}
+		l.gen = s.filter.gen
+	}
+	if taken := q.taken.Load(); taken != l.seen {
+		l.seen, l.since, l.told = taken, now, 0
+	}
+	if s.opts.BlockFor > 0 && now.Sub(l.since) >= s.opts.BlockFor {
+		q.giveUp()
+	}
+	for len(l.rest) > 0 {
+		if l.rest[0] = o.handOver(s, l.rest[0], l.gen); l.rest[0].n > 0 {
+			break
+		}
+		l.rest = l.rest[1:]
+	}
+	if len(l.rest) > 0 && now.Sub(l.since) >= time.Duration(l.told+1)*stallAfter {
+		if l.told++; l.told == 1 {
+			o.logStall(s)
+		}
+		select {
+		case s.stall <- struct{}{}:
+		default: // it has not looked at the last one
+		}
+	}
+	return len(l.rest) > 0
+}
+
+// need returns for how many messages l waits. If it is late beyond measure, any
+// one that it takes matters.
+func (l *late) need() (n uint32) {
+	if l.sub.opts.BlockFor > 0 || l.told > 0 {
+		return 1
+	}
+	for _, p := range l.rest {
+		n += p.n
+	}
+	return n
+}
+
+// due returns when l will have waited too long.
+func (l *late) due() time.Time {
+	wait := time.Duration(l.told+1) * stallAfter
+	if limit := l.sub.opts.BlockFor; limit > 0 {
+		wait = min(wait, limit)
+	}
+	return l.since.Add(wait)
+}
+
+// done ends the wait for l.
+func (l *late) done() {
+	l.sub.queue.want.Store(nobodyWaits)
+	select {
+	case <-l.sub.stall:
+	default:
 	}
 }
 

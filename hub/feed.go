@@ -100,7 +100,7 @@ func (f *feed) run() {
 	defer close(f.done)
 	defer func() {
 		if s.alerts.Load()&alertClosed != 0 {
-			f.more(nil) // nothing comes out any more
+			s.queue.discarded.Add(uint64(len(f.more(nil)))) // nothing comes out any more
 		}
 		close(f.out)
 	}()
@@ -144,7 +144,9 @@ func (f *feed) hand(m Message) bool {
 	s := f.sub
 	quit := s.channel.quit
 	var patience <-chan time.Time // once the hub closes
-	f.onOffer.Store(1)
+	if m.Seq != 0 {
+		f.onOffer.Store(1)
+	}
 	defer f.onOffer.Store(0)
 	for {
 		select {
@@ -155,12 +157,19 @@ func (f *feed) hand(m Message) bool {
 				return true
 			}
 		case <-s.left:
+			if m.Seq != 0 {
+				s.queue.discarded.Add(1)
+			}
 			return false
 		case <-quit:
 			quit = nil
 			patience = time.After(stallAfter)
 		case <-patience:
 			r := &s.receiver
+			if m.Seq == 0 {
+				r.gap = true
+				return false
+			}
 			r.cur = append([]Message{m}, r.cur...)
 			s.queue.taken.Add(^uint64(0)) // it has not been taken after all
 			return false

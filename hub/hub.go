@@ -102,7 +102,7 @@ func (h *Hub) Open(name string, o *SubscriberOptions) (*Subscriber, error) {
 	h.names <- r
 
 	s := newSubscriber(c, opts)
-	if !c.tell(&op{kind: opJoin, sub: s}) {
+	if !c.tell(&op{kind: opJoin, sub: s, filters: s.filters.Load()}) {
 		return nil, ErrClosed // the hub's Close came in between and ends c
 	}
 	c.joined.Add(1)

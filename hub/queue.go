@@ -43,19 +43,20 @@ type queue struct {
 	// A channel that waits for room sets want to the value of taken that it
 	// waits for, and looks at taken again; the receiver counts, then looks at
 	// want. So one of them sees the other.
-	want atomic.Uint64
-	room chan struct{} // one token; never closed
+	want  atomic.Uint64
+	room  chan<- struct{} // the channel's
+	stall <-chan struct{} // the subscriber's
 
 	feed atomic.Pointer[feed] // set by the first C
 }
 
 const nobodyWaits = math.MaxUint64
 
-func (q *queue) init(limit int, policy Policy) {
+func (q *queue) init(limit int, policy Policy, room chan<- struct{}, stall <-chan struct{}) {
 	q.batches = make(chan batch, limit)
 	q.limit, q.policy = limit, policy
 	q.want.Store(nobodyWaits)
-	q.room = make(chan struct{}, 1)
+	q.room, q.stall = room, stall
 }
 
 // free returns how many more messages the queue takes. Only the channel asks.
@@ -147,20 +148,21 @@ func (q *queue) givenUp() bool {
 func (q *queue) await(n uint32) bool {
 	need := min(int(n), max(1, q.limit/2))
 	q.want.Store(q.given + uint64(need+q.ahead()-q.limit))
-	if q.free() >= need {
-		q.want.Store(nobodyWaits)
-		return false
-	}
-	return true
+	return q.free() < need
 }
 
 // took counts n messages as received, and wakes the channel if it waits for
 // that.
 func (q *queue) took(n int) {
-	if q.taken.Add(uint64(n)) >= q.want.Load() {
-		select {
-		case q.room <- struct{}{}:
-		default:
-		}
+	if q.taken.Add(uint64(n)) < q.want.Load() {
+		return
+	}
+	select {
+	case <-q.stall: // who receives is not stalled
+	default:
+	}
+	select {
+	case q.room <- struct{}{}:
+	default:
 	}
 }

@@ -22,7 +22,7 @@ type Subscriber struct {
 	quit    chan struct{} // closed by shut: nothing can be sent any more
 	left    chan struct{} // closed by the channel's goroutine, having let go of it
 	closed  chan struct{} // closed by the first Close, when all is done
-	stall   chan struct{} // the channel tells a waiting send to give up; never closed
+	stall   chan struct{} // a token from the channel ends a send that waits; never closed
 	isShut  atomic.Bool
 	alerts  atomic.Uint32 // what a receive call must look at first
 	filters atomic.Pointer[filterSet]
@@ -50,11 +50,11 @@ func newSubscriber(c *channel, o SubscriberOptions) *Subscriber {
 		quit:    make(chan struct{}),
 		left:    make(chan struct{}),
 		closed:  make(chan struct{}),
-		stall:   make(chan struct{}),
+		stall:   make(chan struct{}, 1),
 		index:   -1,
 	}
 	s.workers.empty = make(chan struct{})
-	s.queue.init(o.Queue, o.Policy)
+	s.queue.init(o.Queue, o.Policy, c.room, s.stall)
 	set := &filterSet{filters: slices.Clone(o.Filters)}
 	s.filters.Store(set)
 	s.receiver.judge = set
@@ -107,9 +107,16 @@ func (s *Subscriber) SetFilters(filters ...Filter) {
 		}
 	}
 	s.alerts.Or(alertFilters)
-	s.channel.tell(&op{kind: opFilter, sub: s})
+	s.channel.tell(&op{kind: opFilter, sub: s, filters: set})
 	if f := s.queue.feed.Load(); f != nil {
 		f.review()
+	}
+}
+
+// use makes the channel use set, unless it has a later one.
+func (s *Subscriber) use(set *filterSet) {
+	if s.filter == nil || int32(set.gen-s.filter.gen) > 0 {
+		s.filter = set
 	}
 }
 
