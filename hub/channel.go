@@ -17,6 +17,10 @@ type channel struct {
 	quit chan struct{} // closed by end: of the hub, or when the last one has left
 	done chan struct{} // closed by run, its last act
 
+	// last is the run in the inbox that may be added to, or nil. See run.go.
+	last   atomic.Pointer[atomic.Uint32]
+	maxRun uint32 // how many messages a run may have
+
 	// room has a token when a subscriber that is late has made room.
 	room chan struct{} // never closed
 
@@ -74,6 +78,9 @@ func startChannel(h *Hub, name string, o ChannelOptions) *channel {
 		hub:  h,
 		name: name,
 		in:   make(chan envelope, o.Inbox),
+
+		maxRun: uint32(o.Inbox / 4),
+
 		quit: make(chan struct{}),
 		done: make(chan struct{}),
 		room: make(chan struct{}, 1),
@@ -109,6 +116,7 @@ func (c *channel) tell(o *op) bool {
 	select {
 	case <-c.quit:
 	case c.in <- envelope{op: o}:
+		c.follow(nil)
 		return true
 	default:
 	}
@@ -187,6 +195,7 @@ func (c *channel) run() {
 }
 
 func (o *owner) handle(e envelope) {
+	e.n = e.closeRun()
 	if e.op == nil {
 		o.collect(e.from, e.span)
 		return

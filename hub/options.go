@@ -18,8 +18,9 @@ type Options struct {
 // ChannelOptions configure a channel that is made by [Hub.Create]. Nil or the
 // zero value is ready to use.
 type ChannelOptions struct {
-	// Inbox is how many sends the channel holds before the next ones wait: a
-	// Send counts as one, and so does a SendBatch. 1 to 65536. Default: 128.
+	// Inbox is how many sends the channel holds before the next ones wait. A
+	// SendBatch counts as one, and so may the Sends that one subscriber makes in
+	// a row, up to a quarter of Inbox. 1 to 65536. Default: 128.
 	Inbox int
 }
 

@@ -7,6 +7,11 @@ import "sync/atomic"
 // receive it and never written again.
 type slab struct {
 	msgs []Message // its length never changes
+
+	// Of an outbox: the state of the run that begins at each place, and where
+	// the run begins that was opened last. See run.go.
+	runs []atomic.Uint32
+	open atomic.Uint32
 }
 
 // A span is a run of messages in a slab.
@@ -34,21 +39,22 @@ const (
 	maxSlab = 128 // messages: 11 KiB, which a slow subscriber may hold for one
 )
 
-// nextSlab returns a slab to follow old, with room for n messages or more. They
-// grow with the traffic, so that who is quiet holds little memory.
-func nextSlab(old *slab, n int) *slab {
+// nextSize returns the length of a slab to follow old, with room for n messages
+// or more. They grow with the traffic, so that who is quiet holds little memory.
+func nextSize(old *slab, n int) int {
 	size := minSlab
 	if old != nil {
 		size = min(2*len(old.msgs), maxSlab)
 	}
-	return &slab{msgs: make([]Message, max(size, n))}
+	return max(size, n)
 }
 
 // An outbox gives the goroutines that send for one subscriber places in its
 // slabs, one behind the other, so that what one of them sends in a row lies in
 // a row and travels on without being copied again.
 type outbox struct {
-	page atomic.Pointer[page]
+	page   atomic.Pointer[page]
+	opened atomic.Pointer[atomic.Uint32] // the run that was opened last
 }
 
 type page struct {
@@ -90,7 +96,10 @@ func (b *outbox) reserve(n int) span {
 		if p != nil {
 			old = &p.slab
 		}
-		b.page.CompareAndSwap(p, &page{slab: *nextSlab(old, n)})
+		next := new(page)
+		next.msgs = make([]Message, nextSize(old, n))
+		next.runs = make([]atomic.Uint32, len(next.msgs))
+		b.page.CompareAndSwap(p, next)
 	}
 }
 
@@ -105,7 +114,9 @@ type writer struct {
 func (w *writer) room(n int) bool { return w.slab != nil && w.next+n <= len(w.slab.msgs) }
 
 // grow starts a new slab with room for n messages or more. Finish first.
-func (w *writer) grow(n int) { *w = writer{slab: nextSlab(w.slab, n)} }
+func (w *writer) grow(n int) {
+	*w = writer{slab: &slab{msgs: make([]Message, nextSize(w.slab, n))}}
+}
 
 func (w *writer) put(m *Message) {
 	w.slab.msgs[w.next] = *m

@@ -135,7 +135,12 @@ func (s *Subscriber) Send(ctx context.Context, m Message) error {
 	if err := m.Validate(); err != nil {
 		return err
 	}
-	return s.put(ctx, envelope{from: s, span: s.outbox.write(&m)}, s.stall)
+	p := s.outbox.write(&m)
+	if s.extend(p) {
+		s.sent.Add(1)
+		return nil
+	}
+	return s.put(ctx, envelope{from: s, span: p}, s.stall)
 }
 
 // SendBatch sends messages as [Subscriber.Send] does, all or none of them,
@@ -209,6 +214,7 @@ func (s *Subscriber) checkSend(ctx context.Context) error {
 // put puts e into the channel's inbox. A token in stall ends the wait for room
 // there.
 func (s *Subscriber) put(ctx context.Context, e envelope, stall <-chan struct{}) error {
+	run := s.openRun(&e)
 	select {
 	case s.channel.in <- e:
 	default:
@@ -222,6 +228,10 @@ func (s *Subscriber) put(ctx context.Context, e envelope, stall <-chan struct{})
 			return ErrClosed
 		}
 	}
+	if run != nil {
+		run.CompareAndSwap(e.n|runPending, e.n) // unless it is closed already
+	}
+	s.channel.follow(run)
 	s.sent.Add(uint64(e.n))
 	return nil
 }
