@@ -343,7 +343,7 @@ func (o *owner) forward(p span, sole *Subscriber, from []*Subscriber) {
 	// First everybody gets what fits, then we wait for those who are behind:
 	// one slow subscriber does not keep this batch from the others.
 	for _, s := range o.subs {
-		if s.opts.SendOnly {
+		if s.opts.SendOnly || s == sole && !s.opts.OwnMessages {
 			continue
 		}
 		if len(s.filter.filters) == 0 && s.sentIn != o.turn {

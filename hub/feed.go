@@ -111,11 +111,12 @@ func (f *feed) run() {
 		default:
 		}
 		// What fits into out needs no waiting. Only this goroutine sends to it.
-		if n := min(len(r.cur), cap(f.out)-len(f.out)); n > 0 && !r.gap && s.alerts.Load() == alertFeed {
-			for i := range r.cur[:n] {
-				f.out <- r.cur[i]
+		left := r.left()
+		if n := min(len(left), cap(f.out)-len(f.out)); n > 0 && !r.gap && s.alerts.Load() == alertFeed {
+			for i := range left[:n] {
+				f.out <- left[i]
 			}
-			r.cur = r.cur[n:]
+			r.pos += n
 			s.queue.took(n)
 			continue
 		}
@@ -170,7 +171,7 @@ func (f *feed) hand(m Message) bool {
 				r.gap = true
 				return false
 			}
-			r.cur = append([]Message{m}, r.cur...)
+			r.set(append([]Message{m}, r.left()...))
 			s.queue.taken.Add(^uint64(0)) // it has not been taken after all
 			return false
 		}
@@ -185,7 +186,7 @@ func (f *feed) answer(m *Message) bool {
 	if m != nil && !passed {
 		s.queue.discarded.Add(1)
 	}
-	f.looked <- passed || len(f.out) > 0 || len(s.receiver.cur) > 0 || s.receiver.gap || len(s.queue.batches) > 0
+	f.looked <- passed || len(f.out) > 0 || len(s.receiver.left()) > 0 || s.receiver.gap || len(s.queue.batches) > 0
 	return passed
 }
 

@@ -154,9 +154,12 @@ func (q *queue) await(n uint32) bool {
 // took counts n messages as received, and wakes the channel if it waits for
 // that.
 func (q *queue) took(n int) {
-	if q.taken.Add(uint64(n)) < q.want.Load() {
-		return
+	if q.taken.Add(uint64(n)) >= q.want.Load() {
+		q.wake()
 	}
+}
+
+func (q *queue) wake() {
 	select {
 	case <-q.stall: // who receives is not stalled
 	default:

@@ -4,11 +4,15 @@ import "context"
 
 // A receiver is the state of the goroutine that receives for a subscriber.
 type receiver struct {
-	cur   []Message  // received in a batch and not handed out yet
-	judge *filterSet // that all of cur have passed
+	batch []Message  // the latest one
+	pos   int        // in batch, of the next message to hand out
+	judge *filterSet // that all of these have passed
 	next  uint32     // the ord that the next batch has if nothing is lost
-	gap   bool       // something was lost before cur, and that is not told yet
+	gap   bool       // something was lost before them, and that is not told yet
 }
+
+func (r *receiver) left() []Message     { return r.batch[r.pos:] }
+func (r *receiver) set(batch []Message) { r.batch, r.pos = batch, 0 }
 
 // overflow is the error frame for messages that were lost for want of room, as
 // SocketCAN reports it (linux/can/error.h: CAN_ERR_CRTL, RX_OVERFLOW).
@@ -19,13 +23,13 @@ var overflow = Message{ID: 0x004, Flags: Error, Len: 8, Data: [64]byte{1: 0x01}}
 //
 // It returns the ctx's error, or [ErrClosed] when the subscriber is closed, or
 // the hub is closed and everything queued has been received.
-func (s *Subscriber) Recv(ctx context.Context) (Message, error) {
+func (s *Subscriber) Recv(ctx context.Context) (m Message, err error) {
 	r := &s.receiver
 	// First the alerts: with a feed the receiver is not ours.
-	if s.alerts.Load() == 0 && len(r.cur) > 0 && !r.gap {
-		m := r.cur[0]
-		r.cur = r.cur[1:]
-		s.queue.took(1)
+	if s.alerts.Load() == 0 && r.pos < len(r.batch) && !r.gap {
+		m = r.batch[r.pos]
+		r.pos++
+		s.queue.took(1) // last: it may let others go on
 		return m, nil
 	}
 	if f := s.queue.feed.Load(); f != nil {
@@ -55,8 +59,8 @@ func (s *Subscriber) RecvBatch(ctx context.Context) ([]Message, error) {
 	if r.gap {
 		return []Message{s.tellGap()}, nil
 	}
-	batch := r.cur
-	r.cur = nil
+	batch := r.left()
+	r.set(nil)
 	s.queue.took(len(batch))
 	if s.opts.Policy == DropOldest { // they come one by one
 		batch = s.moreSingles(batch)
@@ -75,9 +79,9 @@ func (s *Subscriber) moreSingles(first []Message) []Message {
 			if !ok || !s.accept(b, ok) || r.gap {
 				return batch
 			}
-			batch = append(batch, r.cur...)
-			s.queue.took(len(r.cur))
-			r.cur = nil
+			batch = append(batch, r.batch...)
+			s.queue.took(len(r.batch))
+			r.set(nil)
 		default:
 			return batch
 		}
@@ -95,8 +99,8 @@ func (s *Subscriber) recv(stop <-chan struct{}, why func() error) (Message, erro
 	if r.gap {
 		return s.tellGap(), nil
 	}
-	m := r.cur[0]
-	r.cur = r.cur[1:]
+	m := r.batch[r.pos]
+	r.pos++
 	s.queue.took(1)
 	return m, nil
 }
@@ -108,24 +112,25 @@ func (s *Subscriber) tellGap() Message {
 	r.gap = false
 	m := overflow
 	m.Timestamp = s.queue.lostAt.Load()
-	if len(r.cur) > 0 {
-		m.Timestamp = r.cur[0].Timestamp
+	if left := r.left(); len(left) > 0 {
+		m.Timestamp = left[0].Timestamp
 	}
 	return m
 }
 
-// fill returns nil when there is something in cur, or a gap to tell.
+// fill returns nil when there is something left, or a gap to tell.
 func (s *Subscriber) fill(stop <-chan struct{}, why func() error) error {
 	r := &s.receiver
 	for {
 		if alerts := s.alerts.Load(); alerts&alertClosed != 0 {
-			r.cur, r.gap = nil, false
+			r.set(nil)
+			r.gap = false
 			return ErrClosed
 		} else if alerts&alertFilters != 0 {
 			s.alerts.And(^uint32(alertFilters))
 			s.refilter()
 		}
-		if len(r.cur) > 0 || r.gap {
+		if r.pos < len(r.batch) || r.gap {
 			return nil
 		}
 		offered := uint32(s.queue.offered.Load())
@@ -170,7 +175,7 @@ func (s *Subscriber) accept(b batch, ok bool) bool {
 	}
 	r.gap = s.opts.ErrorFrames && b.ord != r.next
 	r.next = b.ord + b.n
-	r.cur = b.messages()
+	r.set(b.messages())
 	if b.gen != r.judge.gen {
 		r.judge = s.filters.Load()
 		if b.gen != r.judge.gen {
@@ -191,14 +196,15 @@ func (s *Subscriber) refilter() {
 // discard removes what judge does not let through from the current batch.
 func (s *Subscriber) discard() {
 	r := &s.receiver
-	kept := make([]Message, 0, len(r.cur))
-	for i := range r.cur {
-		if r.judge.match(&r.cur[i]) {
-			kept = append(kept, r.cur[i])
+	left := r.left()
+	kept := make([]Message, 0, len(left))
+	for i := range left {
+		if r.judge.match(&left[i]) {
+			kept = append(kept, left[i])
 		}
 	}
-	n := len(r.cur) - len(kept)
-	r.cur = kept
+	n := len(left) - len(kept)
+	r.set(kept)
 	s.queue.took(n)
 	s.queue.discarded.Add(uint64(n))
 }
