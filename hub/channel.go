@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -162,7 +163,8 @@ type owner struct {
 
 	ticks []*op // to be told when all that is collected is forwarded
 
-	timer *time.Timer // of wait
+	timer *time.Timer     // of waitForRoom
+	logs  []chan struct{} // each closed when a call of the log handler has ended
 }
 
 // late is a subscriber under Block whose queue is full, and what waits for room
@@ -192,6 +194,7 @@ func (c *channel) run() {
 		}
 	}
 	o.finish()
+	o.waitForLogs()
 }
 
 func (o *owner) handle(e envelope) {
@@ -582,16 +585,46 @@ func (o *owner) setTimer(d time.Duration) {
 }
 
 // logStall runs the user's log handler, which may do what it likes, in a
-// goroutine of its own. Nobody waits for it: it may be waiting for us.
+// goroutine of its own. waitForLogs waits for it.
 func (o *owner) logStall(s *Subscriber) {
-	log := o.hub.log
+	log, done := o.hub.log, make(chan struct{})
 	attrs := []slog.Attr{
 		slog.String("channel", o.name),
 		slog.String("subscriber", s.opts.Name),
 		slog.Int("queue", s.opts.Queue),
 		slog.Duration("after", stallAfter),
 	}
-	go log.LogAttrs(context.Background(), slog.LevelWarn, "hub: channel waits for a subscriber's full queue", attrs...)
+	go func() {
+		defer close(done)
+		log.LogAttrs(context.Background(), slog.LevelWarn, "hub: channel waits for a subscriber's full queue", attrs...)
+	}()
+	o.logs = append(slices.DeleteFunc(o.logs, isClosed), done)
+}
+
+func isClosed(done chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
+// waitForLogs waits for the log handler, but not for ever: it may be what closes
+// the hub, and wait for us.
+func (o *owner) waitForLogs() {
+	if o.logs = slices.DeleteFunc(o.logs, isClosed); len(o.logs) == 0 {
+		return
+	}
+	o.setTimer(stallAfter)
+	for _, done := range o.logs {
+		select {
+		case <-done:
+		case <-o.timer.C:
+			return
+		}
+	}
+	o.timer.Stop()
 }
 
 // finish ends the channel: nothing more is accepted, what was is forwarded,

@@ -10,8 +10,8 @@ import (
 type Options struct {
 	// Logger hears what an operator should know, such as the name of a
 	// subscriber for whose full queue a channel has been waiting for a second.
-	// Its handler runs in a goroutine of its own, for which no Close waits, so it
-	// may use the hub. Default: silent.
+	// Its handler runs in a goroutine of its own and may use the hub, even close
+	// it: Close waits for a handler for a second at most. Default: silent.
 	Logger *slog.Logger
 }
 
