@@ -259,6 +259,7 @@ func (o *owner) settle() {
 		o.from = append(o.from, from)
 	}
 	from.sentIn = o.turn
+	p.slab.done(len(msgs))
 }
 
 // flush does what is pending and forwards all that there is.
@@ -359,6 +360,7 @@ func (o *owner) forward(p span, sole *Subscriber, from []*Subscriber) {
 	}
 	o.turn++
 	o.waitForRoom()
+	p.slab.done(len(msgs))
 }
 
 func oneOf(sole *Subscriber, from []*Subscriber, i int) *Subscriber {

@@ -75,6 +75,7 @@ func (q *queue) ahead() int {
 func (q *queue) push(p span, gen uint32) {
 	b := q.batch(p, gen)
 	q.given += uint64(p.n)
+	p.slab.pushed++
 	q.batches <- b
 	q.offered.Add(uint64(p.n))
 }
@@ -88,6 +89,7 @@ func (q *queue) batch(p span, gen uint32) batch {
 // pushLatest hands over messages and takes as many off the head as it needs
 // room. They go one by one, so that one can be taken off again.
 func (q *queue) pushLatest(p span, gen uint32) {
+	p.slab.kept = true // dropped or not, nobody gives them back
 	for p.n > 0 {
 		var one span
 		one, p = p.cut(1)
@@ -119,7 +121,10 @@ func (q *queue) drop(p span) {
 }
 
 // leave keeps messages for which there was no room when the hub closed.
-func (q *queue) leave(p span, gen uint32) { q.tail = append(q.tail, q.batch(p, gen)) }
+func (q *queue) leave(p span, gen uint32) {
+	p.slab.pushed++
+	q.tail = append(q.tail, q.batch(p, gen))
+}
 
 // close ends the queue. The receiver finds tail behind the last of batches.
 func (q *queue) close() {

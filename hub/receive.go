@@ -6,6 +6,7 @@ import "context"
 type receiver struct {
 	batch []Message  // the latest one
 	pos   int        // in batch, of the next message to hand out
+	slab  *slab      // to give back when batch is handed out, or nil
 	judge *filterSet // that all of these have passed
 	next  uint32     // the ord that the next batch has if nothing is lost
 	gap   bool       // something was lost before them, and that is not told yet
@@ -13,6 +14,15 @@ type receiver struct {
 
 func (r *receiver) left() []Message     { return r.batch[r.pos:] }
 func (r *receiver) set(batch []Message) { r.batch, r.pos = batch, 0 }
+
+// giveBack ends the use of the batch's memory.
+func (r *receiver) giveBack() {
+	r.set(nil)
+	if slab := r.slab; slab != nil {
+		r.slab = nil
+		slab.giveBack(1)
+	}
+}
 
 // overflow is the error frame for messages that were lost for want of room, as
 // SocketCAN reports it (linux/can/error.h: CAN_ERR_CRTL, RX_OVERFLOW).
@@ -61,6 +71,7 @@ func (s *Subscriber) RecvBatch(ctx context.Context) ([]Message, error) {
 	}
 	batch := r.left()
 	r.set(nil)
+	r.slab = nil // the caller keeps it
 	s.queue.took(len(batch))
 	if s.opts.Policy == DropOldest { // they come one by one
 		batch = s.moreSingles(batch)
@@ -133,6 +144,7 @@ func (s *Subscriber) fill(stop <-chan struct{}, why func() error) error {
 		if r.pos < len(r.batch) || r.gap {
 			return nil
 		}
+		r.giveBack()
 		offered := uint32(s.queue.offered.Load())
 		select {
 		case b, ok := <-s.queue.batches:
@@ -176,6 +188,9 @@ func (s *Subscriber) accept(b batch, ok bool) bool {
 	r.gap = s.opts.ErrorFrames && b.ord != r.next
 	r.next = b.ord + b.n
 	r.set(b.messages())
+	if b.slab.home != nil && s.opts.Policy != DropOldest {
+		r.slab = b.slab
+	}
 	if b.gen != r.judge.gen {
 		r.judge = s.filters.Load()
 		if b.gen != r.judge.gen {
@@ -204,6 +219,7 @@ func (s *Subscriber) discard() {
 		}
 	}
 	n := len(left) - len(kept)
+	r.giveBack()
 	r.set(kept)
 	s.queue.took(n)
 	s.queue.discarded.Add(uint64(n))

@@ -27,8 +27,8 @@ func (s *Subscriber) extend(p span) bool {
 	if s.channel.last.Load() != run {
 		return false
 	}
-	n := run.Load() // out of range if it is closed or pending
-	return n < s.channel.maxRun && start+n == p.off && run.CompareAndSwap(n, n+1)
+	n := run.Load() // out of range if it is closed or pending, 0 in a slab that came back
+	return n > 0 && n < s.channel.maxRun && start+n == p.off && run.CompareAndSwap(n, n+1)
 }
 
 // openRun makes a run of e, which is about to be put into the inbox, or returns

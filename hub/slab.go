@@ -4,14 +4,23 @@ import "sync/atomic"
 
 // A slab is a piece of memory for messages. Each message in it is written by
 // its sender and stamped by the channel, and from then on shared by all who
-// receive it and never written again.
+// receive it and not written again.
 type slab struct {
 	msgs []Message // its length never changes
 
-	// Of an outbox: the state of the run that begins at each place, and where
-	// the run begins that was opened last. See run.go.
+	// Of an outbox: whose slab it is, how many of its places are given away
+	// (which may run past the end), and what run.go needs: the state of the run
+	// that begins at each place, and where the one begins that was opened last.
+	home *outbox
+	used atomic.Uint32
 	runs []atomic.Uint32
 	open atomic.Uint32
+
+	// For its return to the outbox. The first three are the channel's alone.
+	forwarded int   // messages that the channel has dealt with
+	pushed    int64 // batches of them that it has handed over
+	kept      bool  // some of them are not given back
+	refs      atomic.Int64
 }
 
 // A span is a run of messages in a slab.
@@ -36,7 +45,7 @@ func (p span) meets(q span) bool { return p.slab == q.slab && p.off+p.n == q.off
 
 const (
 	minSlab = 8
-	maxSlab = 128 // messages: 11 KiB, which a slow subscriber may hold for one
+	maxSlab = 128 // messages: 12 KiB, which a slow subscriber may hold for one
 )
 
 // nextSize returns the length of a slab to follow old, with room for n messages
@@ -53,13 +62,9 @@ func nextSize(old *slab, n int) int {
 // slabs, one behind the other, so that what one of them sends in a row lies in
 // a row and travels on without being copied again.
 type outbox struct {
-	page   atomic.Pointer[page]
+	slab   atomic.Pointer[slab]          // the one that is being filled
+	spare  [2]atomic.Pointer[slab]       // that have come back, or nil
 	opened atomic.Pointer[atomic.Uint32] // the run that was opened last
-}
-
-type page struct {
-	slab
-	used atomic.Uint32 // places given away; may run past the end
 }
 
 // write copies m to a place of its own, for nobody to write to but the channel.
@@ -85,21 +90,69 @@ func (b *outbox) writeAll(msgs []Message) span {
 // reserve returns a place for n messages that the caller alone writes to.
 func (b *outbox) reserve(n int) span {
 	for {
-		p := b.page.Load()
-		if p != nil {
-			end := p.used.Add(uint32(n))
-			if int(end) <= len(p.msgs) {
-				return span{&p.slab, end - uint32(n), uint32(n)}
+		current := b.slab.Load()
+		if current != nil {
+			end := current.used.Add(uint32(n))
+			if int(end) <= len(current.msgs) {
+				return span{current, end - uint32(n), uint32(n)}
 			}
 		}
-		var old *slab
-		if p != nil {
-			old = &p.slab
+		b.slab.CompareAndSwap(current, b.next(current, n))
+	}
+}
+
+// next returns a slab with room for n messages.
+func (b *outbox) next(old *slab, n int) *slab {
+	if n <= maxSlab {
+		for i := range b.spare {
+			if s := b.spare[i].Load(); s != nil && b.spare[i].CompareAndSwap(s, nil) {
+				return s
+			}
 		}
-		next := new(page)
-		next.msgs = make([]Message, nextSize(old, n))
-		next.runs = make([]atomic.Uint32, len(next.msgs))
-		b.page.CompareAndSwap(p, next)
+	}
+	s := &slab{home: b, msgs: make([]Message, nextSize(old, n))}
+	s.runs = make([]atomic.Uint32, len(s.msgs))
+	s.refs.Store(inUse)
+	return s
+}
+
+// A slab of an outbox goes back there when the channel has dealt with all of it
+// and everybody who was handed a part of it has received it: without garbage,
+// the messages stay in the processor's cache. Parts that RecvBatch has given
+// away, or that were dropped, are never given back, and the slab with them is
+// left to the garbage collector.
+//
+// refs is how many batches are given back and not yet counted in pushed, below
+// zero, on top of inUse while the channel is not done. So it is zero just once.
+const inUse = 1 << 40
+
+// done is called by the channel when it has dealt with n messages of s: they are
+// handed over, or copied, or nobody wants them.
+func (s *slab) done(n int) {
+	if s.home == nil {
+		return
+	}
+	if s.forwarded += n; s.forwarded == len(s.msgs) && len(s.msgs) == maxSlab && !s.kept {
+		s.giveBack(inUse - s.pushed)
+	}
+}
+
+// giveBack takes n off refs.
+func (s *slab) giveBack(n int64) {
+	if s.refs.Add(-n) != 0 {
+		return
+	}
+	s.forwarded, s.pushed = 0, 0
+	s.refs.Store(inUse)
+	s.open.Store(0)
+	for i := range s.runs {
+		s.runs[i].Store(0)
+	}
+	s.used.Store(0)
+	for i := range s.home.spare {
+		if s.home.spare[i].CompareAndSwap(nil, s) {
+			return
+		}
 	}
 }
 
