@@ -1,0 +1,131 @@
+package hub
+
+import (
+	"time"
+)
+
+// forward stamps messages and hands them to every subscriber. All are from
+// sole, or else each is from the one in from.
+func (o *owner) forward(p span, sole *Subscriber, from []*Subscriber) {
+	now := time.Now().UnixNano()
+	seq := o.messages.Load()
+	msgs := p.messages()
+	for i := range msgs {
+		seq++
+		msgs[i].Seq = seq
+		if sender := oneOf(sole, from, i); !sender.opts.KeepTimestamps {
+			msgs[i].Timestamp = now
+		}
+	}
+	o.messages.Store(seq)
+
+	// First everybody gets what fits, then we wait for those who are behind:
+	// one slow subscriber does not keep this batch from the others.
+	for _, s := range o.subs {
+		if s.opts.SendOnly || s == sole && !s.opts.OwnMessages {
+			continue
+		}
+		if len(s.filter.filters) == 0 && s.sentIn != o.turn {
+			o.offer(s, p)
+			continue
+		}
+		for _, run := range o.pick(s, p, sole, from) {
+			o.offer(s, run)
+		}
+	}
+	o.turn++
+	o.waitForRoom()
+	p.slab.done(len(msgs))
+}
+
+func oneOf(sole *Subscriber, from []*Subscriber, i int) *Subscriber {
+	if sole != nil {
+		return sole
+	}
+	return from[i]
+}
+
+// shortRun is the mean length below which runs of messages are copied into one:
+// handing over a run costs about as much as copying this many messages.
+const shortRun = 8
+
+// pick returns the runs of p that s is to have: those that its filters let
+// through, and its own only if it wants them, then as copies marked Own.
+func (o *owner) pick(s *Subscriber, p span, sole *Subscriber, from []*Subscriber) []span {
+	msgs := p.messages()
+	clear(o.runs)
+	o.runs = o.runs[:0]
+	wanted, own, inRun := 0, false, false
+	for i := range msgs {
+		mine := oneOf(sole, from, i) == s
+		if mine && !s.opts.OwnMessages || !s.filter.match(&msgs[i]) {
+			inRun = false
+			continue
+		}
+		own = own || mine
+		wanted++
+		if !inRun {
+			o.runs = append(o.runs, span{slab: p.slab, off: p.off + uint32(i)})
+			inRun = true
+		}
+		o.runs[len(o.runs)-1].n++
+	}
+	if !own && (len(o.runs) <= 1 || wanted >= shortRun*len(o.runs)) {
+		return o.runs
+	}
+	copies := writer{slab: &slab{msgs: make([]Message, wanted)}}
+	for _, run := range o.runs {
+		for k := range run.messages() {
+			i := int(run.off-p.off) + k
+			copies.put(&msgs[i])
+			if oneOf(sole, from, i) == s {
+				copies.slab.msgs[copies.next-1].Flags |= Own
+			}
+		}
+	}
+	clear(o.runs)
+	o.runs = append(o.runs[:0], copies.finish())
+	return o.runs
+}
+
+// offer hands over what fits and treats the rest as the policy says. It never
+// waits: what a full queue under Block cannot take is noted in late.
+func (o *owner) offer(s *Subscriber, p span) {
+	if n := len(o.late); n > 0 && o.late[n-1].sub == s { // keep the order
+		o.late[n-1].rest = append(o.late[n-1].rest, p)
+		return
+	}
+	gen := s.filter.gen
+	if p = o.handOver(s, p, gen); p.n > 0 {
+		o.late = append(o.late, late{sub: s, rest: []span{p}, gen: gen, seen: s.queue.taken.Load()})
+	}
+}
+
+// handOver hands over what fits and returns what has to wait for room.
+func (o *owner) handOver(s *Subscriber, p span, gen uint32) (rest span) {
+	q := &s.queue
+	if q.policy == DropOldest {
+		q.pushLatest(p, gen)
+		return span{}
+	}
+	if len(q.tail) == 0 {
+		if k := min(q.free(), int(p.n)); k > 0 {
+			var head span
+			head, p = p.cut(k)
+			q.push(head, gen)
+		}
+	}
+	switch {
+	case p.n == 0:
+	case q.givenUp():
+		q.drop(p)
+		if o.missed != nil {
+			*o.missed = append(*o.missed, s.opts.Name)
+		}
+	case o.ending:
+		q.leave(p, gen)
+	default:
+		return p
+	}
+	return span{}
+}

@@ -1,0 +1,193 @@
+package hub
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+)
+
+// late is a subscriber under Block whose queue is full, and what waits for room
+// in it.
+type late struct {
+	sub   *Subscriber
+	rest  []span
+	gen   uint32    // of the filters that let it through
+	since time.Time // it took something, or the wait began
+	seen  uint64    // what it had taken by then
+	told  int       // how often it was told since then that it holds up the channel
+}
+
+// stallAfter is how long a channel waits for room before it says so, and lets
+// the subscriber that it waits for know in a send of its own.
+const stallAfter = time.Second
+
+// waitForRoom hands the rest to those who are late as they make room.
+func (o *owner) waitForRoom() {
+	if len(o.late) == 0 {
+		return
+	}
+	began := time.Now()
+	for i := range o.late {
+		o.late[i].since = began
+	}
+	for o.serve() {
+		select {
+		case <-o.room:
+		case <-o.poke:
+			o.control()
+		case <-o.quit:
+			o.ending = true
+		case <-o.timer.C:
+		}
+	}
+	if o.timer != nil {
+		o.timer.Stop()
+	}
+	clear(o.late[:cap(o.late)])
+}
+
+// serve gives everybody who is late what fits now, and sets the timer for the
+// next time that somebody has waited too long. It returns false if nobody is
+// late any more.
+func (o *owner) serve() bool {
+	now := time.Now()
+	due := now.Add(stallAfter)
+	waiting := o.late[:0]
+	for _, l := range o.late {
+		for o.fit(&l, now) && !l.sub.queue.await(l.need()) {
+			// Some room was made just now: try again.
+		}
+		if len(l.rest) == 0 {
+			l.done()
+			continue
+		}
+		if d := l.due(); d.Before(due) {
+			due = d
+		}
+		waiting = append(waiting, l)
+	}
+	o.late = waiting
+	if len(waiting) == 0 {
+		return false
+	}
+	o.setTimer(due.Sub(now))
+	return true
+}
+
+// fit hands over what fits of l, and reports whether something is left.
+func (o *owner) fit(l *late, now time.Time) bool {
+	s, q := l.sub, &l.sub.queue
+	if s.gone || s.isShut.Load() && !o.ending { // it closes: it wants no more
+		l.rest = nil
+	}
+	if l.gen != s.filter.gen {
+		for i, p := range l.rest {
+			l.rest[i] = s.filter.apply(p)
+		}
+		l.gen = s.filter.gen
+	}
+	if taken := q.taken.Load(); taken != l.seen {
+		l.seen, l.since, l.told = taken, now, 0
+	}
+	if s.opts.BlockFor > 0 && now.Sub(l.since) >= s.opts.BlockFor {
+		q.giveUp()
+	}
+	for len(l.rest) > 0 {
+		if l.rest[0] = o.handOver(s, l.rest[0], l.gen); l.rest[0].n > 0 {
+			break
+		}
+		l.rest = l.rest[1:]
+	}
+	if len(l.rest) > 0 && now.Sub(l.since) >= time.Duration(l.told+1)*stallAfter {
+		if l.told++; l.told == 1 {
+			o.logStall(s)
+		}
+		select {
+		case s.stall <- struct{}{}:
+		default: // it has not looked at the last one
+		}
+	}
+	return len(l.rest) > 0
+}
+
+// need returns for how many messages l waits. If it is late beyond measure, any
+// one that it takes matters.
+func (l *late) need() (n uint32) {
+	if l.sub.opts.BlockFor > 0 || l.told > 0 {
+		return 1
+	}
+	for _, p := range l.rest {
+		n += p.n
+	}
+	return n
+}
+
+// due returns when l will have waited too long.
+func (l *late) due() time.Time {
+	wait := time.Duration(l.told+1) * stallAfter
+	if limit := l.sub.opts.BlockFor; limit > 0 {
+		wait = min(wait, limit)
+	}
+	return l.since.Add(wait)
+}
+
+// done ends the wait for l.
+func (l *late) done() {
+	l.sub.queue.want.Store(nobodyWaits)
+	select {
+	case <-l.sub.stall:
+	default:
+	}
+}
+
+func (o *owner) setTimer(d time.Duration) {
+	if o.timer == nil {
+		o.timer = time.NewTimer(d)
+	} else {
+		o.timer.Reset(d)
+	}
+}
+
+// logStall runs the user's log handler, which may do what it likes, in a
+// goroutine of its own. waitForLogs waits for it.
+func (o *owner) logStall(s *Subscriber) {
+	log, done := o.hub.log, make(chan struct{})
+	attrs := []slog.Attr{
+		slog.String("channel", o.name),
+		slog.String("subscriber", s.opts.Name),
+		slog.Int("queue", s.opts.Queue),
+		slog.Duration("after", stallAfter),
+	}
+	go func() {
+		defer close(done)
+		log.LogAttrs(context.Background(), slog.LevelWarn, "hub: channel waits for a subscriber's full queue", attrs...)
+	}()
+	o.logs = append(slices.DeleteFunc(o.logs, isClosed), done)
+}
+
+func isClosed(done chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
+// waitForLogs waits for the log handler, but not for ever: it may be what closes
+// the hub, and wait for us.
+func (o *owner) waitForLogs() {
+	if o.logs = slices.DeleteFunc(o.logs, isClosed); len(o.logs) == 0 {
+		return
+	}
+	o.setTimer(stallAfter)
+	for _, done := range o.logs {
+		select {
+		case <-done:
+		case <-o.timer.C:
+			return
+		}
+	}
+	o.timer.Stop()
+}
