@@ -4,8 +4,8 @@
 //
 //	h := hub.New(nil)
 //	defer h.Close()
-//	ecu, _ := h.Open("can0", nil)    // two nodes on one channel
-//	tester, _ := h.Open("can0", nil) //
+//	ecu, _ := h.Open("can0", nil) // two nodes on one channel
+//	tester, _ := h.Open("can0", nil)
 //	ecu.Send(ctx, hub.Std(0x123, 0xCA, 0xFE))
 //	m, err := tester.Recv(ctx)       // 123#CAFE
 //
@@ -24,7 +24,8 @@
 //
 // Each subscriber has a queue, bounded in messages, and chooses what happens
 // when it is full. [Block], the default, loses nothing: the channel waits, so a
-// slow subscriber slows everybody down. [DropOldest] and [DropNewest] lose
+// slow subscriber slows everybody down, and one that never receives stops the
+// bus. Receive, Close, or say SendOnly. [DropOldest] and [DropNewest] lose
 // messages of this one subscriber; [Stats] counts them, and an error frame tells
 // where they were, if asked for.
 //

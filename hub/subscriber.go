@@ -8,7 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// A Subscriber is one node's place on a channel of a [Hub]. It is a [Bus].
+// A Subscriber is one node's place on a channel of a [Hub], made by [Hub.Open].
+// It is a [Bus].
 //
 // Any number of goroutines may send, and call the other methods. One at a time
 // receives: calls Recv, RecvBatch, All or C.
