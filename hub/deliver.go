@@ -33,6 +33,7 @@ func (o *owner) forward(p span, sole *Subscriber, from []*Subscriber) {
 			o.offer(s, run)
 		}
 	}
+	clear(o.runs)
 	o.turn++
 	o.waitForRoom()
 	p.slab.done(len(msgs))

@@ -47,10 +47,16 @@ func ExampleSubscriber_C() {
 		defer close(done)
 		for n := 0; ; n++ {
 			select {
-			case m := <-gateway.engine.C():
+			case m, ok := <-gateway.engine.C():
+				if !ok {
+					return
+				}
 				fmt.Println("engine:", m)
 				body.Send(ctx, hub.Std(0x200, m.Data[0]/2)) // answered on the other one
-			case m := <-gateway.body.C():
+			case m, ok := <-gateway.body.C():
+				if !ok {
+					return
+				}
 				fmt.Println("body:", m)
 				cancel()
 			case <-ctx.Done():

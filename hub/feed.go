@@ -100,7 +100,7 @@ func (f *feed) run() {
 	defer close(f.done)
 	defer func() {
 		if s.alerts.Load()&alertClosed != 0 {
-			s.queue.discarded.Add(uint64(len(f.more(nil)))) // nothing comes out any more
+			s.queue.discarded.Add(uint64(len(f.more(nil, cap(f.out))))) // nothing comes out any more
 		}
 		close(f.out)
 	}()
@@ -157,7 +157,7 @@ func (f *feed) hand(m Message) bool {
 			if !f.answer(&m) {
 				return true
 			}
-		case <-s.left:
+		case <-s.leaving:
 			if m.Seq != 0 {
 				s.queue.discarded.Add(1)
 			}
@@ -243,9 +243,9 @@ func (f *feed) rest() (Message, error) {
 	return f.sub.recv(nil, nil)
 }
 
-// more adds to batch what out holds.
-func (f *feed) more(batch []Message) []Message {
-	for {
+// more adds to batch what out holds, up to most messages in all.
+func (f *feed) more(batch []Message, most int) []Message {
+	for len(batch) < most {
 		select {
 		case m, ok := <-f.out:
 			if !ok {
@@ -256,4 +256,5 @@ func (f *feed) more(batch []Message) []Message {
 			return batch
 		}
 	}
+	return batch
 }

@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -446,6 +447,7 @@ func TestSetFiltersHoldsWhileOthersSend(t *testing.T) {
 								if err != nil {
 									return
 								}
+								runtime.Gosched() // or one processor alone would be theirs
 							}
 						})
 					}
@@ -477,7 +479,10 @@ func TestSetFiltersHoldsWhileOthersSend(t *testing.T) {
 func TestSetFiltersFromSeveralGoroutinesLeavesOneOfThem(t *testing.T) {
 	for _, withC := range []bool{false, true} {
 		h := hub.New(nil)
-		tx, rx := attachSender(t, h, "can0"), attach(t, h, "can0", nil)
+		tx := attachSender(t, h, "can0")
+		// With a filter, be it one that all match, C has no buffer, which
+		// SetFilters would not reach into.
+		rx := attach(t, h, "can0", &hub.SubscriberOptions{Filters: []hub.Filter{{}}})
 		if withC {
 			rx.C()
 		}
@@ -485,6 +490,7 @@ func TestSetFiltersFromSeveralGoroutinesLeavesOneOfThem(t *testing.T) {
 		for range 2 {
 			senders.Go(func() {
 				for i := uint32(0); tx.Send(context.Background(), hub.Std(i%4)) == nil; i++ {
+					runtime.Gosched() // or one processor alone would be theirs
 				}
 			})
 		}
@@ -523,6 +529,7 @@ func TestSetFiltersFromSeveralGoroutinesLeavesOneOfThem(t *testing.T) {
 		settled = true
 		mu.Unlock()
 		receiver.Wait()
+		rx.Close() // or the hub would wait for somebody to read C
 		h.Close()
 		senders.Wait()
 	}

@@ -88,6 +88,7 @@ func (o *owner) fit(l *late, now time.Time) bool {
 		l.gen = s.filter.gen
 	}
 	if taken := q.taken.Load(); taken != l.seen {
+		l.takeBack()
 		l.seen, l.since, l.told = taken, now, 0
 	}
 	if s.opts.BlockFor > 0 && now.Sub(l.since) >= s.opts.BlockFor {
@@ -135,6 +136,11 @@ func (l *late) due() time.Time {
 // done ends the wait for l.
 func (l *late) done() {
 	l.sub.queue.want.Store(nobodyWaits)
+	l.takeBack()
+}
+
+// takeBack removes a token that no send has taken: the subscriber is not stalled.
+func (l *late) takeBack() {
 	select {
 	case <-l.sub.stall:
 	default:

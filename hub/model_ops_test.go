@@ -716,7 +716,7 @@ func (r *modelRunner) advance(c *modelChan, check bool) error {
 			return err
 		}
 	}
-	target := c.seq
+	var target uint64
 	if r.hubClosed {
 		target = c.accepted()
 	} else {

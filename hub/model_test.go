@@ -27,7 +27,6 @@ type modelChan struct {
 	name     string
 	inbox    int
 	standing bool
-	opened   int
 	seq      uint64
 	order    []*modelEntry
 	subs     []*modelSub // open ones

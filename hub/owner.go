@@ -69,7 +69,7 @@ func (o *owner) handle(e envelope) {
 	case opTick:
 		o.collect(e.from, e.span)
 		o.ticks = append(o.ticks, e.op)
-	case opJoin, opFilter, opLeave:
+	case opJoin, opFilter:
 		o.flush()
 		o.apply(e.op)
 	}
@@ -98,13 +98,13 @@ func (o *owner) settle() {
 	p, from := o.run, o.runFrom
 	o.run, o.runFrom = span{}, nil
 	if p.n >= longRun {
-		o.flush()
+		o.forwardCollected()
 		from.sentIn = o.turn
 		o.forward(p, from, nil)
 		return
 	}
 	if !o.collected.room(int(p.n)) {
-		o.flush()
+		o.forwardCollected()
 		o.collected.grow(longRun)
 	}
 	msgs := p.messages()
@@ -118,15 +118,10 @@ func (o *owner) settle() {
 
 // flush does what is pending and forwards all that there is.
 func (o *owner) flush() {
-	o.control()
 	if o.run.n > 0 && len(o.from) > 0 {
 		o.settle()
 	}
-	if len(o.from) > 0 {
-		o.forward(o.collected.finish(), nil, o.from)
-		clear(o.from)
-		o.from = o.from[:0]
-	}
+	o.forwardCollected()
 	if p, from := o.run, o.runFrom; p.n > 0 {
 		o.run, o.runFrom = span{}, nil
 		from.sentIn = o.turn
@@ -137,6 +132,16 @@ func (o *owner) flush() {
 	}
 	clear(o.ticks)
 	o.ticks = o.ticks[:0]
+}
+
+// forwardCollected does what is pending and forwards what is collected.
+func (o *owner) forwardCollected() {
+	o.control()
+	if len(o.from) > 0 {
+		o.forward(o.collected.finish(), nil, o.from)
+		clear(o.from)
+		o.from = o.from[:0]
+	}
 }
 
 // control does what was posted, in the order of posting.
@@ -194,8 +199,10 @@ func (o *owner) finish() {
 		s.queue.close()
 	}
 	for _, s := range o.subs {
-		s.workers.shut()
 		close(s.left)
+	}
+	for _, s := range o.subs {
+		s.workers.shut()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -1334,25 +1335,36 @@ func TestCloseFromAnotherGoroutineWakesAReceiveWithoutLimit(t *testing.T) {
 func TestCloseEndsARecvBatchThatIsBusy(t *testing.T) {
 	for _, policy := range []hub.Policy{hub.DropOldest, hub.DropNewest, hub.Block} {
 		t.Run(policy.String(), func(t *testing.T) {
-			for round := range 1000 {
+			for round := range 100 {
 				h := hub.New(nil)
 				tx := attach(t, h, "can0", nil)
 				rx := attach(t, h, "can0", &hub.SubscriberOptions{Policy: policy, Queue: 64})
 				var wg sync.WaitGroup
 				wg.Go(func() {
 					for tx.Send(context.Background(), hub.Std(1)) == nil {
+						runtime.Gosched() // or one processor alone would be its
 					}
 				})
 				ended := make(chan error, 1)
+				busy := make(chan struct{}) // closed when so many messages have come
 				go func() {
-					for {
-						if _, err := rx.RecvBatch(context.Background()); err != nil {
+					for n, isBusy := 0, false; ; {
+						if n >= round && !isBusy {
+							isBusy = true
+							close(busy)
+						}
+						msgs, err := rx.RecvBatch(context.Background())
+						if err != nil {
 							ended <- err
 							return
 						}
+						n += len(msgs)
 					}
 				}()
-				time.Sleep(time.Duration(round%100) * time.Microsecond)
+				<-busy
+				for range round % 7 {
+					runtime.Gosched()
+				}
 				rx.Close()
 				select {
 				case err := <-ended:
@@ -1474,7 +1486,7 @@ func TestATaskThatIsHeldUpSkipsOrCatchesUp(t *testing.T) {
 				startTask(t, tx, &hub.Periodic{Messages: numbered(1, 1), Period: period, Duration: time.Second, CatchUp: catchUp})
 				time.Sleep(600*time.Millisecond - 1)
 				go func() {
-					time.Sleep(1)
+					time.Sleep(time.Nanosecond)
 					for range slow.All(context.Background()) {
 					}
 				}()

@@ -131,7 +131,7 @@ func (t *Task) Update(messages ...Message) error {
 }
 
 // Pause holds the task until Resume. A message that is just being sent may
-// still follow.
+// still follow, and only after it the pause begins.
 func (t *Task) Pause() { t.setPaused(true) }
 
 // Resume lets a paused task go on: the next message at once, the others a
@@ -193,7 +193,8 @@ func (t *Task) run() {
 			return
 		}
 		if last != nil && !last.Load() {
-			next = next.Add(t.plan.Period) // the bus is blocked
+			// The bus is blocked. Skip this one, and all that are late as well.
+			next = next.Add(t.plan.Period + max(0, time.Since(next)).Truncate(t.plan.Period))
 			continue
 		}
 		if u := t.update.Swap(nil); u != nil {

@@ -152,7 +152,7 @@ func (q *queue) givenUp() bool {
 // many messages. It returns false if there is room already.
 func (q *queue) await(n uint32) bool {
 	need := min(int(n), max(1, q.limit/2))
-	q.want.Store(q.given + uint64(need+q.ahead()-q.limit))
+	q.want.Store(uint64(max(0, int(q.given)+need+q.ahead()-q.limit)))
 	return q.free() < need
 }
 

@@ -60,7 +60,7 @@ func (s *Subscriber) RecvBatch(ctx context.Context) ([]Message, error) {
 		if err != nil {
 			return nil, err
 		}
-		return f.more([]Message{m}), nil
+		return f.more([]Message{m}, maxSingles), nil
 	}
 	r := &s.receiver
 	if err := s.fill(ctx.Done(), ctx.Err); err != nil {

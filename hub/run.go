@@ -3,17 +3,20 @@ package hub
 import "sync/atomic"
 
 // What a subscriber sends in a row need not pass the inbox one by one. While its
-// latest envelope still waits there, and is the last one there, another message
-// may be added to it: that is the same place in the order. Then the envelope is
-// called a run, and its state says how many messages it has. It costs the sender
-// one compare-and-swap instead of a chan operation, and the channel nothing.
+// latest envelope still waits there, and no call has returned that put something
+// behind it, another message may be added to it: that is the same place in the
+// order. Then the envelope is called a run, and its state says how many messages
+// it has. It costs the sender one compare-and-swap instead of a chan operation,
+// and the channel nothing.
 //
-// channel.last is the run that may be added to. Who is about to open a run sets
-// it to that run, and whoever has put anything into the inbox looks whether it
-// names another run, and then clears it. So if last names a run, then no call
-// has returned yet that put something behind it: such a call would have found
-// the run there and cleared it, unless it was opened later still. A message that
-// is added then is no later than any that it comes before.
+// channel.last is the run that may be added to. Who opens a run sets it to that
+// run before putting it into the inbox, and whoever has put anything into the
+// inbox looks whether it names another run, and then clears it. So if last names
+// a run, then no call has returned yet that put something behind it: such a call
+// would have found the run there and cleared it, for the run was named before it
+// was put. A message that is added then is no later than any that it comes
+// before. A run that is not in the inbox yet is pending, and nothing is added:
+// it may never get there.
 const (
 	runClosed  = 1 << 31 // the channel has taken it
 	runPending = 1 << 30 // it is not in the inbox yet
@@ -32,8 +35,8 @@ func (s *Subscriber) extend(p span) bool {
 }
 
 // openRun makes a run of e, which is about to be put into the inbox, or returns
-// nil. Runs are for a subscriber that sends alone: where several do, they would
-// only clear each other's.
+// nil. Runs are for a subscriber that sends alone: where several do, and so the
+// inbox is seldom empty, they would only clear each other's.
 func (s *Subscriber) openRun(e *envelope) *atomic.Uint32 {
 	c := s.channel
 	last := c.last.Load()

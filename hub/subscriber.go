@@ -21,7 +21,8 @@ type Subscriber struct {
 	workers gate // periodic tasks and the goroutine of C
 
 	quit    chan struct{} // closed by shut: nothing can be sent any more
-	left    chan struct{} // closed by the channel's goroutine, having let go of it
+	leaving chan struct{} // closed by the first Close
+	left    chan struct{} // closed by the channel's goroutine: it puts nothing more into queue
 	closed  chan struct{} // closed by the first Close, when all is done
 	stall   chan struct{} // a token from the channel ends a send that waits; never closed
 	isShut  atomic.Bool
@@ -49,6 +50,7 @@ func newSubscriber(c *channel, o SubscriberOptions) *Subscriber {
 		channel: c,
 		opts:    o,
 		quit:    make(chan struct{}),
+		leaving: make(chan struct{}),
 		left:    make(chan struct{}),
 		closed:  make(chan struct{}),
 		stall:   make(chan struct{}, 1),
@@ -94,10 +96,11 @@ func (s *Subscriber) Stats() Stats {
 // by the filters of their time and by the new ones, so after SetFilters has
 // returned no message comes out that does not match, queued ones included. Only
 // the buffer that [Subscriber.C] has for a subscriber without filters is out of
-// its reach.
+// its reach. If other subscribers hold up the channel and its inbox is full, what
+// is in it is judged by the new filters alone.
 //
 // A filter that is StandardOnly and ExtendedOnly matches nothing. SetFilters
-// does not wait for anything, and does nothing after Close.
+// waits for nobody else's call, and does nothing after Close.
 func (s *Subscriber) SetFilters(filters ...Filter) {
 	set := &filterSet{filters: slices.Clone(filters)}
 	for {
@@ -249,20 +252,19 @@ func (s *Subscriber) shut() {
 // call from then on; what was queued and not received is gone. Messages that it
 // has sent are still delivered to the others. Periodic tasks end.
 //
-// Close returns when all goroutines of the subscriber have ended, and that of
-// the channel if nobody else uses it. It may be called more than once, from any
+// Close returns when all goroutines of the subscriber have ended, but for a
+// [Periodic].Modify that is running, and that of the channel if nobody else uses
+// it. It may be called more than once, from any
 // goroutine, and always returns nil.
 func (s *Subscriber) Close() error {
 	if s.alerts.Or(alertClosed)&alertClosed != 0 {
 		<-s.closed
 		return nil
 	}
+	close(s.leaving)
 	s.shut()
-	if s.channel.post(&op{kind: opLeave, sub: s}) {
-		<-s.left
-	} else {
-		<-s.channel.done // the hub is closed or closing, and lets go of everybody
-	}
+	s.channel.post(&op{kind: opLeave, sub: s}) // or the hub is closing, and lets go of everybody
+	<-s.left
 	s.workers.shut()
 	s.channel.joined.Add(-1)
 	s.channel.hub.release(s.channel)

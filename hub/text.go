@@ -73,7 +73,7 @@ func (m *Message) append(b []byte) []byte {
 // [Message.String] writes it. Hex digits may be in either case and bytes
 // separated by single dots; the FD flags digit may have its unused bits set;
 // a CAN FD length that does not exist is filled with zeros to the next; a raw
-// DLC behind 8 bytes ("_9" to "_F") is accepted and dropped.
+// DLC behind 8 bytes, as in "_F", is accepted and dropped.
 //
 // What can-utils would cut off silently is refused: data beyond 8 or 64 bytes
 // and anything behind the length of a remote frame. So is a frame that

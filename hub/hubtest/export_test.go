@@ -2,6 +2,7 @@ package hubtest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/canhub-go/canhub/hub"
 )
@@ -13,6 +14,14 @@ func CheckNames() []string {
 		names = append(names, c.name)
 	}
 	return names
+}
+
+// ShortLeakPatience makes New wait less for goroutines to end, until the test
+// ends: one that is there to leak would take the whole time.
+func ShortLeakPatience(t testing.TB) {
+	before := leakPatience
+	leakPatience = time.Millisecond
+	t.Cleanup(func() { leakPatience = before })
 }
 
 // RunCheck runs one of them on any kind of testing.TB.

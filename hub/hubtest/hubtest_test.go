@@ -32,6 +32,7 @@ func TestNewClosesTheHub(t *testing.T) {
 
 func TestNewReportsALeak(t *testing.T) {
 	both(t, func(t *testing.T) {
+		hubtest.ShortLeakPatience(t)
 		release := make(chan struct{})
 		defer close(release)
 		r := record(func(t testing.TB) {
@@ -84,6 +85,7 @@ func TestSeveralHubsInOneTest(t *testing.T) {
 			}
 		}))
 
+		hubtest.ShortLeakPatience(t)
 		release := make(chan struct{})
 		defer close(release)
 		r := record(func(t testing.TB) {

@@ -6,8 +6,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// leakPatience is how long goroutines may take to end.
-const leakPatience = 2 * time.Second
+// leakPatience is how long goroutines may take to end. Only tests change it.
+var leakPatience = 2 * time.Second
 
 // watchLeaks returns a function that returns an error if goroutines are there
 // that were not there when watchLeaks was called, and that do not end.
