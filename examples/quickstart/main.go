@@ -36,8 +36,8 @@ read, 2 for wrong arguments.
 
 Example, with a recording of your own:
 
-  candump -L can0 > drive.log
-  quickstart -speed 10 drive.log
+  candump -L can0 > my.log
+  go run ./examples/quickstart -speed 10 my.log
 `
 
 //go:embed drive.log

@@ -173,7 +173,7 @@ func TestErrorsAndExitCodes(t *testing.T) {
 func TestHelpShowsAnExample(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{"-h"}, &stdout, &stderr)
-	if code != 0 || stderr.Len() > 0 || !strings.Contains(stdout.String(), "\n  quickstart -speed 10 drive.log\n") {
+	if code != 0 || stderr.Len() > 0 || !strings.Contains(stdout.String(), "\n  go run ./examples/quickstart -speed 10 my.log\n") {
 		t.Errorf("exit code %d, stderr %q, stdout:\n%s", code, &stderr, &stdout)
 	}
 }

@@ -83,10 +83,11 @@ func serve(ctx context.Context, h *hub.Hub, w io.Writer) error {
 			if m.ID>>8 != 1 {
 				continue
 			}
-			if err := can1.Send(ctx, m); err != nil && ctx.Err() == nil {
+			if err := can1.Send(ctx, m); err == nil {
+				passed++
+			} else if ctx.Err() == nil {
 				return err
 			}
-			passed++
 		case _, open := <-can1.C():
 			if !open {
 				return hub.ErrClosed

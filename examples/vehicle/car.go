@@ -10,7 +10,8 @@ import (
 // A car is its state at one instant, in whole numbers: floating point may
 // differ in the last bit from one processor to another.
 type car struct {
-	ms       int // since the start
+	ms       int // since the start of this drive
+	total    int // ms since the start of the first one
 	speed    int // 0.01 km/h
 	pedal    int // accelerator, percent
 	brake    int // pressure, 0.1 bar
@@ -48,8 +49,10 @@ const idleRPM = 820
 
 // at returns the state of the car at time t of the drive.
 func at(t time.Duration) car {
-	c := car{ms: int(t.Milliseconds())}
-	ms := c.ms % drive[len(drive)-1].ms
+	length := drive[len(drive)-1].ms
+	total := int(t.Milliseconds())
+	ms := total % length
+	c := car{ms: ms, total: total}
 	i := 1
 	for drive[i].ms <= ms {
 		i++
@@ -127,7 +130,7 @@ var senders = []sender{
 	{"gearbox", 11, 20 * time.Millisecond, hub.Std(0x1A0, make([]byte, 5)...),
 		func(b []byte, c car, noise func(int) int) {
 			b[0] = 'D'
-			if c.ms%10000 < 1200 {
+			if c.ms < 1200 {
 				b[0] = 'P'
 			}
 			b[1] = byte(c.gear)
@@ -147,7 +150,7 @@ var senders = []sender{
 		}},
 	{"lights", 17, 100 * time.Millisecond, hub.Std(0x2D0, 0, 0, 0, 0),
 		func(b []byte, c car, _ func(int) int) {
-			b[0] = bit(c.ms%10000 > 900, 0x03) | bit(c.blinker, 0x10) | bit(c.brake > 0, 0x40)
+			b[0] = bit(c.ms > 900, 0x03) | bit(c.blinker, 0x10) | bit(c.brake > 0, 0x40)
 		}},
 	{"climate", 19, 200 * time.Millisecond, hub.Std(0x350, make([]byte, 6)...),
 		func(b []byte, c car, noise func(int) int) {
@@ -157,7 +160,7 @@ var senders = []sender{
 		}},
 	{"cluster", 21, 500 * time.Millisecond, hub.Std(0x3D0, make([]byte, 8)...),
 		func(b []byte, c car, _ func(int) int) {
-			binary.BigEndian.PutUint32(b[0:], uint32(48127+c.ms/10000)) // km
+			binary.BigEndian.PutUint32(b[0:], uint32(48127+c.total/10000)) // km
 			put16(b[4:], c.speed)
 			b[6] = 127 // fuel
 		}},
@@ -182,7 +185,7 @@ var senders = []sender{
 		}},
 	{"body", 29, time.Second, hub.Std(0x5E0, 0, 0, 0),
 		func(b []byte, c car, _ func(int) int) { // the clock
-			s := 8*3600 + 41*60 + 52 + c.ms/1000
+			s := 8*3600 + 41*60 + 52 + c.total/1000
 			b[0], b[1], b[2] = byte(s/3600%24), byte(s/60%60), byte(s%60)
 		}},
 	{"body", 31, 2 * time.Second, hub.RTR(idBattery, 4), nil}, // battery answers
