@@ -70,31 +70,42 @@ func TestPeriodicHasOneMessageUnderWayBehindOthers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		other, err := h.Open("can0", &hub.SubscriberOptions{SendOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
 		ctx := context.Background()
-		for range 2 { // one for the queue, and one that the channel waits with
-			if err := tx.Send(ctx, hub.Std(1)); err != nil {
+		send := func(s *hub.Subscriber, n int) {
+			t.Helper()
+			if err := s.SendBatch(ctx, make([]hub.Message, n)); err != nil {
 				t.Fatal(err)
 			}
+		}
+		for range 200 { // so many that what tx sends next lies together
+			send(tx, 1)
+			if _, err := full.Recv(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 { // one for the queue, and one that the channel waits with
+			send(tx, 1)
 			synctest.Wait()
 		}
-		if err := tx.Send(ctx, hub.Std(1)); err != nil {
-			t.Fatal(err)
-		}
-		if err := tx.SendBatch(ctx, make([]hub.Message, 20)); err != nil {
-			t.Fatal(err)
-		}
+		send(other, 1)
+		send(tx, 20)
 		if _, err := tx.SendPeriodic(&hub.Periodic{Messages: []hub.Message{hub.Std(2)}, Period: 10 * time.Millisecond}); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		for range 2 { // the channel goes on to the batch, and waits again
+		send(other, 1)
+		for range 3 { // the channel goes on to the twenty, and waits again
 			if _, err := full.Recv(ctx); err != nil {
 				t.Fatal(err)
 			}
 		}
 		time.Sleep(time.Second)
-		if got := tx.Stats().Sent; got != 24 {
-			t.Errorf("%d messages were sent, want 23 and one of the task", got)
+		if got := tx.Stats().Sent; got != 223 {
+			t.Errorf("%d messages were sent, want 222 and one of the task", got)
 		}
 	})
 }
