@@ -1,0 +1,344 @@
+package main
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/canhub-go/canhub/hub"
+)
+
+func TestMain(m *testing.M) {
+	if args := os.Getenv(einrideEnv); args != "" {
+		if err := einrideMain(args); err != nil {
+			fmt.Fprintln(os.Stderr, "einride:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// broken is the bare fan-out with a fault: fault gets every message for the
+// last subscriber, and says what to send instead.
+type broken struct {
+	*bareChans
+	fault func(m hub.Message) []hub.Message
+}
+
+func (b *broken) publish(p int, from, to uint64) error {
+	var m hub.Message
+	for n := from; n < to; n++ {
+		stamp(&m, p, n)
+		last := len(b.ins) - 1
+		for s, out := range b.ins {
+			if s != last {
+				out <- m
+				continue
+			}
+			for _, m := range b.fault(m) {
+				out <- m
+			}
+		}
+	}
+	return nil
+}
+
+func brokenContender(fault func(m hub.Message) []hub.Message) *contender {
+	return &contender{name: "broken", open: func(j *job) (system, error) {
+		return &broken{openBare(j, 1024), fault}, nil
+	}}
+}
+
+// number of the message that goes wrong: of 100 that are sent after 12 to get
+// going, one in the middle and the last one.
+const (
+	inTheMiddle = 50
+	theLast     = 111
+)
+
+func isMessage(m hub.Message, n uint64) bool {
+	var want hub.Message
+	stamp(&want, 0, n)
+	return m == want
+}
+
+func runBroken(fault func(m hub.Message) []hub.Message) error {
+	h := harness{patience: 300 * time.Millisecond}
+	_, err := h.run(brokenContender(fault), job{publishers: 1, subscribers: 3}, 100, nil)
+	return err
+}
+
+func TestHarnessAcceptsAContenderThatWorks(t *testing.T) {
+	if err := runBroken(func(m hub.Message) []hub.Message { return []hub.Message{m} }); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHarnessDetectsLossDuplicatesAndDisorder(t *testing.T) {
+	for _, n := range []uint64{inTheMiddle, theLast} {
+		var held []hub.Message
+		faults := map[string]func(m hub.Message) []hub.Message{
+			"loss": func(m hub.Message) []hub.Message {
+				if isMessage(m, n) {
+					return nil
+				}
+				return []hub.Message{m}
+			},
+			"duplicate": func(m hub.Message) []hub.Message {
+				if isMessage(m, n) {
+					return []hub.Message{m, m}
+				}
+				return []hub.Message{m}
+			},
+			"disorder": func(m hub.Message) []hub.Message {
+				if isMessage(m, n-1) {
+					held = []hub.Message{m}
+					return nil
+				}
+				out := append([]hub.Message{m}, held...)
+				held = nil
+				return out
+			},
+			"wrong data": func(m hub.Message) []hub.Message {
+				if isMessage(m, n) {
+					m.Data[0] ^= 0x80
+				}
+				return []hub.Message{m}
+			},
+		}
+		for name, fault := range faults {
+			if err := runBroken(fault); err == nil {
+				t.Errorf("%s at message %d: no error", name, n)
+			} else {
+				t.Logf("%s at message %d: %v", name, n, err)
+			}
+		}
+	}
+}
+
+func TestHarnessDetectsAPublisherOutOfOrderAmongSeveral(t *testing.T) {
+	fault := func(m hub.Message) []hub.Message {
+		var want hub.Message
+		stamp(&want, 1, 60)
+		if m == want {
+			return []hub.Message{m, m}
+		}
+		return []hub.Message{m}
+	}
+	h := harness{patience: time.Second}
+	_, err := h.run(brokenContender(fault), job{publishers: 3, subscribers: 2}, 100, nil)
+	if err == nil || !strings.Contains(err.Error(), "publisher 1") {
+		t.Errorf("error %v, want one about publisher 1", err)
+	}
+}
+
+type failing struct{ *bareChans }
+
+var errFailing = errors.New("it fails")
+
+func (f *failing) receive(int, *checker) error { return errFailing }
+
+func TestHarnessReportsErrorsOfContenders(t *testing.T) {
+	h := harness{patience: time.Minute}
+	ct := &contender{name: "failing", open: func(j *job) (system, error) { return &failing{openBare(j, 1)}, nil }}
+	if _, err := h.run(ct, job{publishers: 1, subscribers: 1}, 100, nil); !errors.Is(err, errFailing) {
+		t.Errorf("error %v, want %v", err, errFailing)
+	}
+}
+
+func TestEncodeAndDecode(t *testing.T) {
+	m := hub.FD(0x123, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
+	m.Timestamp, m.Seq, m.Data[63] = 1<<62+3, 1<<63+5, 9
+	var b [encodedSize]byte
+	encode(b[:], &m)
+	var got hub.Message
+	if decode(&got, b[:]); got != m {
+		t.Errorf("decoded %+v, want %+v", got, m)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	for _, tt := range []struct {
+		x    []float64
+		want float64
+	}{
+		{[]float64{7}, 7},
+		{[]float64{3, 1}, 2},
+		{[]float64{9, 1, 4}, 4},
+		{[]float64{4, 100, 1, 2}, 3},
+	} {
+		if got := median(tt.x); got != tt.want {
+			t.Errorf("median(%v) = %v, want %v", tt.x, got, tt.want)
+		}
+	}
+	if got := median(nil); !math.IsNaN(got) {
+		t.Errorf("median of nothing = %v", got)
+	}
+	x := []float64{3, 1, 2}
+	if median(x); x[0] != 3 {
+		t.Error("median sorts its argument")
+	}
+}
+
+func TestPercentile(t *testing.T) {
+	var x []float64
+	for i := range 200 {
+		x = append(x, float64(i+1))
+	}
+	for p, want := range map[float64]float64{0: 1, 50: 100, 99: 198, 100: 200} {
+		if got := percentile(x, p); got != want {
+			t.Errorf("percentile %v = %v, want %v", p, got, want)
+		}
+	}
+}
+
+func TestNumber(t *testing.T) {
+	for x, want := range map[float64]string{0: "0.00", 0.00123: "0.0012", 0.0123: "0.012", 0.123: "0.12", 9.94: "9.94", 9.96: "10.0", 99.6: "100", 1234.5: "1234"} {
+		if got := number(x); got != want {
+			t.Errorf("number(%v) = %q, want %q", x, got, want)
+		}
+	}
+}
+
+// made up results: every contender has the ratio that figure says.
+func madeUp(figure func(*contender) float64) *results {
+	r := &results{contenders: contenders("python3"), repeats: 3, cells: map[string]map[string]*cell{}, trips: map[string]*trip{}, comings: map[string]*coming{}, kept: map[string]series{}}
+	for _, w := range workloads {
+		r.cells[w.name] = map[string]*cell{}
+		for _, ct := range r.contenders {
+			c := &cell{}
+			r.cells[w.name][ct.name] = c
+			if ct.cannot != nil {
+				c.note = ct.cannot(&w.job)
+			}
+			if x := figure(ct); c.note == "" {
+				c.ratios, c.rates, c.losses = series{x, 0.9 * x, 1.1 * x}, series{1e6 * x}, series{0}
+			}
+			if ct == einride {
+				c.losses = series{0.5}
+			}
+		}
+	}
+	for _, ct := range r.contenders {
+		if !canTrip(ct) {
+			continue
+		}
+		x := figure(ct)
+		r.trips[ct.name] = &trip{ratios: series{2 / x}, p50: series{1000 / x}, p99: series{2000 / x}, p99Ratios: series{2 / x}}
+	}
+	for _, n := range nuisances {
+		r.kept[n.name] = series{0.95}
+	}
+	r.crowd = &crowd{channels: 10, bytes: 8000, goroutines: 1}
+	r.day, r.dayLong = series{9}, 24*time.Hour
+	return r
+}
+
+func good(ct *contender) float64 {
+	switch ct {
+	case einride:
+		return 100 // lossy: it does not count
+	case hubRecv, hubBatch, hubChan:
+		return 20
+	}
+	return 0.5
+}
+
+func TestMarksPassAndFail(t *testing.T) {
+	for _, v := range judge(marks(), madeUp(good)) {
+		if !v.passed {
+			t.Errorf("missed: %v", v.String())
+		}
+	}
+	bad := madeUp(func(ct *contender) float64 {
+		if ct.kind == hubKind {
+			return 0.4
+		}
+		return 0.5
+	})
+	bad.crowd = &crowd{bytes: 17 * 1024, goroutines: 2}
+	for _, n := range nuisances {
+		bad.kept[n.name] = series{0.8, 1}[:1]
+	}
+	for _, v := range judge(marks(), bad) {
+		if v.passed || !v.measured {
+			t.Errorf("not missed: %v", v.String())
+		}
+	}
+	for _, v := range judge(marks(), &results{}) {
+		if v.passed || v.measured {
+			t.Errorf("passed without a figure: %v", v.String())
+		}
+	}
+}
+
+func TestReportAndChart(t *testing.T) {
+	r := madeUp(good)
+	r.cells["fan-out 1"][pythonCan("").name] = &cell{note: errUnavailable.Error() + ": not installed"}
+	md, err := r.report(judge(marks(), r), []string{"-check", "-python", "/secret/python", "-dir=/secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"hub Send/Recv", "50 % lost", "not available", "## Marks", "What limits the hub", "-check -python PATH`"} {
+		if !strings.Contains(string(md), want) {
+			t.Errorf("the report has no %q", want)
+		}
+	}
+	for _, bad := range []string{"NaN", "/secret", "%!"} {
+		if strings.Contains(string(md), bad) {
+			t.Errorf("the report has %q", bad)
+		}
+	}
+	d := xml.NewDecoder(strings.NewReader(string(r.chart())))
+	for {
+		if _, err := d.Token(); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := string(r.chart()); strings.Contains(s, "NaN") || strings.Contains(s, "Inf") {
+		t.Error("the chart has NaN or Inf in it")
+	}
+}
+
+func TestOnly(t *testing.T) {
+	b := &benchmark{contenders: contenders(""), workloads: workloads, others: otherWorkloads}
+	if err := b.only([]string{"fan-out 8", "cskr", "Hub Send/Recv"}); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.contenders) != 3 || b.contenders[0] != bare || len(b.workloads) != 1 || len(b.others) != 0 {
+		t.Errorf("%d contenders, %d workloads, %d others", len(b.contenders), len(b.workloads), len(b.others))
+	}
+	if err := b.only([]string{"nonesuch"}); err == nil {
+		t.Error("no error for an unknown name")
+	}
+}
+
+// Everything works, and nothing is written.
+func TestQuickRun(t *testing.T) {
+	dir := t.TempDir()
+	var out, log strings.Builder
+	if err := run([]string{"-quick", "-dir", dir}, &out, &log); err != nil {
+		t.Fatalf("%v\n%s", err, log.String())
+	}
+	if files, _ := filepath.Glob(filepath.Join(dir, "*")); len(files) > 0 {
+		t.Errorf("it wrote %v", files)
+	}
+	if !strings.Contains(out.String(), "everything works") {
+		t.Errorf("it says %q", out.String())
+	}
+	for _, ct := range contenders("python3") {
+		if !strings.Contains(log.String(), ct.name) {
+			t.Errorf("no word of %s", ct.name)
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// A mark is a figure that the hub has to reach.
+type mark struct {
+	what   string
+	limit  float64
+	atMost bool // or else at least
+	value  func(*results) (v float64, detail string, ok bool)
+}
+
+// marks are all of them. Ratios are medians, relative to the bare runs just
+// before and after in the same repeat.
+func marks() []mark {
+	all := []mark{
+		ratio("fan-out 1", hubRecv, 0.6),
+		ratio("fan-out 8", hubRecv, 2.5),
+		ratio("fan-out 64", hubRecv, 5),
+		ratio("fan-out 1", hubBatch, 2),
+		ratio("fan-out 8", hubBatch, 5),
+		ratio("fan-out 64", hubBatch, 15),
+		ratio("select 8", hubChan, 1.2),
+		ratio("select 64", hubChan, 1.2),
+		ratio("fan-in 64", hubRecv, 0.8),
+		{"round trip, " + hubRecv.name + ": median beside two bare chans", 3, true, func(r *results) (float64, string, bool) {
+			t := r.trips[hubRecv.name]
+			if t == nil || t.err != nil {
+				return 0, "", false
+			}
+			return t.ratios.median(), "", true
+		}},
+	}
+	for _, w := range workloads {
+		all = append(all, fasterThanLibraries(w))
+	}
+	all = append(all, quickerThanLibraries())
+	for _, n := range nuisances {
+		all = append(all, mark{"neighbours of " + n.name + ": with / without", 0.9, false, func(r *results) (float64, string, bool) {
+			kept := r.kept[n.name]
+			return kept.median(), "", len(kept) > 0
+		}})
+	}
+	return append(all,
+		mark{"idle channel with one subscriber: KiB", 16, true, func(r *results) (float64, string, bool) {
+			if r.crowd == nil {
+				return 0, "", false
+			}
+			return r.crowd.bytes / 1024, "", true
+		}},
+		mark{"idle channel with one subscriber: goroutines", 1, true, func(r *results) (float64, string, bool) {
+			if r.crowd == nil {
+				return 0, "", false
+			}
+			return math.Round(100*r.crowd.goroutines) / 100, "", true // but for those of the runtime
+		}},
+	)
+}
+
+func ratio(workload string, ct *contender, least float64) mark {
+	return mark{workload + ", " + ct.name, least, false, func(r *results) (float64, string, bool) {
+		c := r.cells[workload][ct.name]
+		if !c.measured() {
+			return 0, "", false
+		}
+		return c.ratios.median(), "", true
+	}}
+}
+
+// hubFor is the hub's way of a message at a time that fits a workload.
+func hubFor(w workload) *contender {
+	if w.job.selects {
+		return hubChan
+	}
+	return hubRecv
+}
+
+// fasterThanLibraries wants the hub's ratio to be above that of every library.
+func fasterThanLibraries(w workload) mark {
+	ct := hubFor(w)
+	return mark{w.name + ", " + ct.name + " / the fastest library", 1, false, func(r *results) (float64, string, bool) {
+		ours := r.cells[w.name][ct.name]
+		best, name := 0.0, ""
+		for _, rival := range r.contenders {
+			c := r.cells[w.name][rival.name]
+			if rival.kind == library && c.measured() && !c.lossy() && c.ratios.median() > best {
+				best, name = c.ratios.median(), rival.name
+			}
+		}
+		if !ours.measured() || name == "" {
+			return 0, "", false
+		}
+		return ours.ratios.median() / best, name, true
+	}}
+}
+
+func quickerThanLibraries() mark {
+	return mark{roundTrip + ", the quickest library / " + hubRecv.name, 1, false, func(r *results) (float64, string, bool) {
+		ours := r.trips[hubRecv.name]
+		best, name := math.Inf(1), ""
+		for _, rival := range r.contenders {
+			t := r.trips[rival.name]
+			if rival.kind == library && t != nil && t.err == nil && t.ratios.median() < best {
+				best, name = t.ratios.median(), rival.name
+			}
+		}
+		if ours == nil || ours.err != nil || name == "" {
+			return 0, "", false
+		}
+		return best / ours.ratios.median(), name, true
+	}}
+}
+
+// A verdict is a mark with its figure.
+type verdict struct {
+	mark
+	figure   float64
+	detail   string
+	measured bool
+	passed   bool
+}
+
+func judge(marks []mark, r *results) []verdict {
+	var all []verdict
+	for _, m := range marks {
+		v := verdict{mark: m}
+		v.figure, v.detail, v.measured = m.value(r)
+		v.passed = v.measured && (m.atMost && v.figure <= m.limit || !m.atMost && v.figure >= m.limit)
+		all = append(all, v)
+	}
+	return all
+}
+
+func (v *verdict) String() string {
+	sign := ">="
+	if v.atMost {
+		sign = "<="
+	}
+	s := fmt.Sprintf("%s: %s, want %s %s", v.what, number(v.figure), sign, number(v.limit))
+	if v.detail != "" {
+		s += " (" + v.detail + ")"
+	}
+	return strings.TrimSpace(s)
+}
