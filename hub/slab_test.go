@@ -23,6 +23,7 @@ func TestWhatRecvBatchReturnedIsNeverWrittenAgain(t *testing.T) {
 	}
 	const total = 50_000
 	var wg sync.WaitGroup
+	one, viaC, keeper := open(nil), open(nil), open(nil)
 	for range 2 {
 		tx := open(&hub.SubscriberOptions{SendOnly: true})
 		wg.Go(func() {
@@ -34,7 +35,6 @@ func TestWhatRecvBatchReturnedIsNeverWrittenAgain(t *testing.T) {
 			}
 		})
 	}
-	one, viaC, keeper := open(nil), open(nil), open(nil)
 	wg.Go(func() {
 		for seq := uint64(1); seq <= total; seq++ {
 			if m, err := one.Recv(context.Background()); err != nil || m.Seq != seq {
