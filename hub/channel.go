@@ -1,8 +1,6 @@
 package hub
 
-import (
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // A channel is one named CAN channel. Its run goroutine alone touches the set
 // of subscribers; everyone else asks for changes through the inbox.
@@ -72,16 +70,14 @@ var (
 
 func startChannel(h *Hub, name string, o ChannelOptions) *channel {
 	c := &channel{
-		hub:  h,
-		name: name,
-		in:   make(chan envelope, o.Inbox),
-
+		hub:    h,
+		name:   name,
 		maxRun: uint32(o.Inbox / 4),
-
-		quit: make(chan struct{}),
-		done: make(chan struct{}),
-		room: make(chan struct{}, 1),
-		poke: make(chan struct{}, 1),
+		in:     make(chan envelope, o.Inbox),
+		quit:   make(chan struct{}),
+		done:   make(chan struct{}),
+		room:   make(chan struct{}, 1),
+		poke:   make(chan struct{}, 1),
 	}
 	go c.run() // Hub.Close and Hub.release wait for done
 	return c

@@ -1,8 +1,6 @@
 package hub
 
-import (
-	"time"
-)
+import "time"
 
 // forward stamps messages and hands them to every subscriber. All are from
 // sole, or else each is from the one in from.

@@ -1,8 +1,6 @@
 package hub
 
-import (
-	"time"
-)
+import "time"
 
 // maxRound bounds how many sends are collected before they are forwarded, when
 // senders put more into the inbox all the while.
@@ -28,7 +26,7 @@ type owner struct {
 
 	ticks []*op // to be told when all that is collected is forwarded
 
-	timer *time.Timer     // of waitForRoom
+	timer *time.Timer     // of waitForRoom, and of waitForLogs
 	logs  []chan struct{} // each closed when a call of the log handler has ended
 }
 
