@@ -16,12 +16,11 @@ type channel struct {
 	last   atomic.Pointer[atomic.Uint32]
 	maxRun uint32 // how many messages a run may have
 
-	// room has a token when a subscriber that is late has made room.
-	room chan struct{} // never closed
-
 	// pending holds requests that must not wait for room in the inbox, newest
-	// first. poke has a token when something was added.
+	// first, and ready the subscribers that were late and have made room. poke
+	// has a token when something was added to one of them.
 	pending atomic.Pointer[op]
+	ready   atomic.Pointer[Subscriber]
 	poke    chan struct{} // never closed
 
 	messages atomic.Uint64 // forwarded so far
@@ -76,7 +75,6 @@ func startChannel(h *Hub, name string, o ChannelOptions) *channel {
 		in:     make(chan envelope, o.Inbox),
 		quit:   make(chan struct{}),
 		done:   make(chan struct{}),
-		room:   make(chan struct{}, 1),
 		poke:   make(chan struct{}, 1),
 	}
 	go c.run() // Hub.Close and Hub.release wait for done

@@ -96,6 +96,7 @@ func (o *owner) offer(s *Subscriber, p span) {
 	}
 	gen := s.filter.gen
 	if p = o.handOver(s, p, gen); p.n > 0 {
+		s.late = len(o.late)
 		o.late = append(o.late, late{sub: s, rest: []span{p}, gen: gen, seen: s.queue.taken.Load()})
 	}
 }

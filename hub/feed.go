@@ -117,7 +117,7 @@ func (f *feed) run() {
 				f.out <- left[i]
 			}
 			r.pos += n
-			s.queue.took(n)
+			s.took(n)
 			continue
 		}
 		m, err := s.recv(f.look, func() error { return errLook })

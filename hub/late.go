@@ -27,18 +27,26 @@ func (o *owner) waitForRoom() {
 	if len(o.late) == 0 {
 		return
 	}
-	began := time.Now()
+	now := time.Now()
 	for i := range o.late {
-		o.late[i].since = began
+		o.late[i].since = now
 	}
-	for o.serve() {
+	for o.serveAll(now); len(o.late) > 0; {
 		select {
-		case <-o.room:
 		case <-o.poke:
-			o.control()
-		case <-o.quit:
-			o.ending = true
-		case <-o.timer.C:
+			select {
+			case <-o.quit:
+				o.ending = true
+			default:
+			}
+			if o.ending || o.pending.Load() != nil {
+				o.control()
+				o.serveAll(time.Now())
+			} else {
+				o.serveReady()
+			}
+		case now = <-o.timer.C:
+			o.serveAll(now)
 		}
 	}
 	if o.timer != nil {
@@ -47,32 +55,58 @@ func (o *owner) waitForRoom() {
 	clear(o.late[:cap(o.late)])
 }
 
-// serve gives everybody who is late what fits now, and sets the timer for the
-// next time that somebody has waited too long. It returns false if nobody is
-// late any more.
-func (o *owner) serve() bool {
-	now := time.Now()
-	due := now.Add(stallAfter)
-	waiting := o.late[:0]
-	for _, l := range o.late {
-		for o.fit(&l, now) && !l.sub.queue.await(l.need()) {
-			// Some room was made just now: try again.
-		}
-		if len(l.rest) == 0 {
-			l.done()
-			continue
-		}
-		if d := l.due(); d.Before(due) {
-			due = d
-		}
-		waiting = append(waiting, l)
+// serveAll serves everybody who is late, and sets the timer for the next time
+// that somebody has waited too long.
+func (o *owner) serveAll(now time.Time) {
+	o.due = now.Add(stallAfter)
+	for i := len(o.late) - 1; i >= 0; i-- {
+		o.serve(i, now)
 	}
-	o.late = waiting
-	if len(waiting) == 0 {
-		return false
+	if len(o.late) > 0 {
+		o.setTimer(o.due.Sub(now))
 	}
-	o.setTimer(due.Sub(now))
-	return true
+}
+
+// serveReady serves those who have made the room that they were asked for. The
+// others need not be looked at: that keeps the cost of a wait from growing with
+// the square of how many are late.
+func (o *owner) serveReady() {
+	now, due := time.Now(), o.due
+	for s := o.ready.Swap(nil); s != nil; {
+		next := s.nextReady
+		s.queue.awaited = false
+		if s.late >= 0 {
+			o.serve(s.late, now)
+		}
+		s = next
+	}
+	if o.due.Before(due) {
+		o.setTimer(o.due.Sub(now))
+	}
+}
+
+// serve gives o.late[i] what fits now, and takes it off the list when that was
+// all.
+func (o *owner) serve(i int, now time.Time) {
+	l := &o.late[i]
+	for o.fit(l, now) {
+		if l.sub.queue.await(l.need()) {
+			if due := l.due(); due.Before(o.due) {
+				o.due = due
+			}
+			return
+		}
+		// Some room was made just now: try again.
+	}
+	l.sub.queue.stopWaiting()
+	l.takeBack()
+	l.sub.late = -1
+	last := len(o.late) - 1
+	if i < last {
+		*l = o.late[last]
+		l.sub.late = i
+	}
+	o.late = o.late[:last]
 }
 
 // fit hands over what fits of l, and reports whether something is left.
@@ -131,12 +165,6 @@ func (l *late) due() time.Time {
 		wait = min(wait, limit)
 	}
 	return l.since.Add(wait)
-}
-
-// done ends the wait for l.
-func (l *late) done() {
-	l.sub.queue.want.Store(nobodyWaits)
-	l.takeBack()
 }
 
 // takeBack removes a token that no send has taken: the subscriber is not stalled.

@@ -27,6 +27,7 @@ type owner struct {
 	ticks []*op // to be told when all that is collected is forwarded
 
 	timer *time.Timer     // of waitForRoom, and of waitForLogs
+	due   time.Time       // when the first of those who are late has waited too long
 	logs  []chan struct{} // each closed when a call of the log handler has ended
 }
 

@@ -43,20 +43,20 @@ type queue struct {
 	// A channel that waits for room sets want to the value of taken that it
 	// waits for, and looks at taken again; the receiver counts, then looks at
 	// want. So one of them sees the other.
-	want  atomic.Uint64
-	room  chan<- struct{} // the channel's
-	stall <-chan struct{} // the subscriber's
+	// The receiver answers once: it takes want back and adds its subscriber to
+	// channel.ready.
+	want    atomic.Uint64
+	awaited bool // the channel's: want was set, and the answer not seen yet
 
 	feed atomic.Pointer[feed] // set by the first C
 }
 
 const nobodyWaits = math.MaxUint64
 
-func (q *queue) init(limit int, policy Policy, room chan<- struct{}, stall <-chan struct{}) {
+func (q *queue) init(limit int, policy Policy) {
 	q.batches = make(chan batch, limit)
 	q.limit, q.policy = limit, policy
 	q.want.Store(nobodyWaits)
-	q.room, q.stall = room, stall
 }
 
 // free returns how many more messages the queue takes. Only the channel asks.
@@ -147,30 +147,37 @@ func (q *queue) givenUp() bool {
 	return q.policy == DropNewest || q.gaveUp
 }
 
-// await asks for a token in room once n more messages fit, or half the queue,
-// whatever is less: a receiver that is behind then wakes the channel once for
-// many messages. It returns false if there is room already.
+// await asks for an answer once n more messages fit, or half the queue, whatever
+// is less: a receiver that is behind then wakes the channel once for many
+// messages. It returns false if there is room already, and no answer will come.
 func (q *queue) await(n uint32) bool {
 	need := min(int(n), max(1, q.limit/2))
-	q.want.Store(uint64(max(0, int(q.given)+need+q.ahead()-q.limit)))
-	return q.free() < need
+	want := uint64(max(0, int(q.given)+need+q.ahead()-q.limit))
+	if q.awaited {
+		if old := q.want.Load(); old == nobodyWaits || !q.want.CompareAndSwap(old, want) {
+			return true // the answer is on its way
+		}
+	} else {
+		q.want.Store(want)
+		q.awaited = true
+	}
+	if q.free() >= need {
+		q.stopWaiting()
+	}
+	return q.awaited
 }
 
-// took counts n messages as received, and wakes the channel if it waits for
-// that.
-func (q *queue) took(n int) {
-	if q.taken.Add(uint64(n)) >= q.want.Load() {
-		q.wake()
+// stopWaiting takes the question of await back, unless it is being answered.
+func (q *queue) stopWaiting() {
+	if q.awaited && q.want.Swap(nobodyWaits) != nobodyWaits {
+		q.awaited = false
 	}
 }
 
-func (q *queue) wake() {
-	select {
-	case <-q.stall: // who receives is not stalled
-	default:
-	}
-	select {
-	case q.room <- struct{}{}:
-	default:
-	}
+// took counts n messages as received, and reports whether the channel has to be
+// told, by Subscriber.answer.
+func (q *queue) took(n int) bool {
+	taken := q.taken.Add(uint64(n))
+	want := q.want.Load()
+	return taken >= want && q.want.CompareAndSwap(want, nobodyWaits)
 }

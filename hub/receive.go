@@ -12,6 +12,31 @@ type receiver struct {
 	gap   bool       // something was lost before them, and that is not told yet
 }
 
+// took counts n messages as received, and tells the channel if it waits for that.
+func (s *Subscriber) took(n int) {
+	if s.queue.took(n) {
+		s.makeReady()
+	}
+}
+
+func (s *Subscriber) makeReady() {
+	c := s.channel
+	select {
+	case <-s.stall: // who receives is not stalled
+	default:
+	}
+	for {
+		s.nextReady = c.ready.Load()
+		if c.ready.CompareAndSwap(s.nextReady, s) {
+			break
+		}
+	}
+	select {
+	case c.poke <- struct{}{}:
+	default: // it knows that there is something to look at
+	}
+}
+
 func (r *receiver) left() []Message     { return r.batch[r.pos:] }
 func (r *receiver) set(batch []Message) { r.batch, r.pos = batch, 0 }
 
@@ -39,7 +64,7 @@ func (s *Subscriber) Recv(ctx context.Context) (m Message, err error) {
 	if s.alerts.Load() == 0 && r.pos < len(r.batch) && !r.gap {
 		m = r.batch[r.pos]
 		r.pos++
-		s.queue.took(1) // last: it may let others go on
+		s.took(1) // last: it may let others go on
 		return m, nil
 	}
 	if f := s.queue.feed.Load(); f != nil {
@@ -72,7 +97,7 @@ func (s *Subscriber) RecvBatch(ctx context.Context) ([]Message, error) {
 	batch := r.left()
 	r.set(nil)
 	r.slab = nil // the caller keeps it
-	s.queue.took(len(batch))
+	s.took(len(batch))
 	if s.opts.Policy == DropOldest { // they come one by one
 		batch = s.moreSingles(batch)
 	}
@@ -91,7 +116,7 @@ func (s *Subscriber) moreSingles(first []Message) []Message {
 				return batch
 			}
 			batch = append(batch, r.batch...)
-			s.queue.took(len(r.batch))
+			s.took(len(r.batch))
 			r.set(nil)
 		default:
 			return batch
@@ -112,7 +137,7 @@ func (s *Subscriber) recv(stop <-chan struct{}, why func() error) (Message, erro
 	}
 	m := r.batch[r.pos]
 	r.pos++
-	s.queue.took(1)
+	s.took(1)
 	return m, nil
 }
 
@@ -145,6 +170,13 @@ func (s *Subscriber) fill(stop <-chan struct{}, why func() error) error {
 			return nil
 		}
 		r.giveBack()
+		if stop == nil && !s.opts.ErrorFrames {
+			// Nothing to select on and nothing to compare: much the cheapest way to wait.
+			if b, ok := <-s.queue.batches; !s.accept(b, ok) {
+				return ErrClosed
+			}
+			continue
+		}
 		offered := uint32(s.queue.offered.Load())
 		select {
 		case b, ok := <-s.queue.batches:
@@ -221,6 +253,6 @@ func (s *Subscriber) discard() {
 	n := len(left) - len(kept)
 	r.giveBack()
 	r.set(kept)
-	s.queue.took(n)
+	s.took(n)
 	s.queue.discarded.Add(uint64(n))
 }

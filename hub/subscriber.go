@@ -32,8 +32,11 @@ type Subscriber struct {
 
 	receiver receiver // of the goroutine that receives
 
+	nextReady *Subscriber // in channel.ready
+
 	// Of the channel's goroutine.
 	index  int        // in its list of subscribers, or -1
+	late   int        // in its list of those who are late, or -1
 	gone   bool       // it has left
 	filter *filterSet // in use for new messages
 	sentIn uint64     // the turn in which it last sent something
@@ -55,9 +58,10 @@ func newSubscriber(c *channel, o SubscriberOptions) *Subscriber {
 		closed:  make(chan struct{}),
 		stall:   make(chan struct{}, 1),
 		index:   -1,
+		late:    -1,
 	}
 	s.workers.empty = make(chan struct{})
-	s.queue.init(o.Queue, o.Policy, c.room, s.stall)
+	s.queue.init(o.Queue, o.Policy)
 	set := &filterSet{filters: slices.Clone(o.Filters)}
 	s.filters.Store(set)
 	s.receiver.judge = set
