@@ -8,20 +8,23 @@ type channel struct {
 	hub  *Hub
 	name string
 
-	in   chan envelope // from any subscriber; never closed, but sealed at the end
-	quit chan struct{} // closed by end: of the hub, or when the last one has left
-	done chan struct{} // closed by run, its last act
+	in     chan envelope // from any subscriber; never closed, but sealed at the end
+	quit   chan struct{} // closed by end: of the hub, or when the last one has left
+	done   chan struct{} // closed by run, its last act
+	poke   chan struct{} // see pending; never closed
+	maxRun uint32        // how many messages a run may have
 
 	// last is the run in the inbox that may be added to, or nil. See run.go.
-	last   atomic.Pointer[atomic.Uint32]
-	maxRun uint32 // how many messages a run may have
+	_      apart
+	last   atomic.Pointer[atomic.Uint64]
+	intake intake
 
 	// pending holds requests that must not wait for room in the inbox, newest
 	// first, and ready the subscribers that were late and have made room. poke
 	// has a token when something was added to one of them.
+	_       apart
 	pending atomic.Pointer[op]
 	ready   atomic.Pointer[Subscriber]
-	poke    chan struct{} // never closed
 
 	messages atomic.Uint64 // forwarded so far
 	joined   atomic.Int64  // subscribers that receive what is sent from now on
@@ -34,9 +37,8 @@ type channel struct {
 
 // An envelope is what travels through the inbox: messages, a request, or both.
 type envelope struct {
-	from *Subscriber // who sends the messages
-	op   *op         // nil for messages alone
-	span             // the channel stamps them; nobody else has them
+	op   *op // nil for messages alone
+	span     // the channel stamps them; nobody else has them
 }
 
 type op struct {

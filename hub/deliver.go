@@ -2,16 +2,17 @@ package hub
 
 import "time"
 
-// forward stamps messages and hands them to every subscriber. All are from
-// sole, or else each is from the one in from.
-func (o *owner) forward(p span, sole *Subscriber, from []*Subscriber) {
+// forward stamps messages and hands them to every subscriber.
+func (o *owner) forward(p span) {
 	now := time.Now().UnixNano()
 	seq := o.messages.Load()
-	msgs := p.messages()
+	msgs, from := p.messages(), p.from()
 	for i := range msgs {
 		seq++
 		msgs[i].Seq = seq
-		if sender := oneOf(sole, from, i); !sender.opts.KeepTimestamps {
+		sender := from[i]
+		sender.sentIn = o.turn
+		if !sender.opts.KeepTimestamps {
 			msgs[i].Timestamp = now
 		}
 	}
@@ -20,28 +21,27 @@ func (o *owner) forward(p span, sole *Subscriber, from []*Subscriber) {
 	// First everybody gets what fits, then we wait for those who are behind:
 	// one slow subscriber does not keep this batch from the others.
 	for _, s := range o.subs {
-		if s.opts.SendOnly || s == sole && !s.opts.OwnMessages {
+		if s.opts.SendOnly {
 			continue
 		}
 		if len(s.filter.filters) == 0 && s.sentIn != o.turn {
 			o.offer(s, p)
 			continue
 		}
-		for _, run := range o.pick(s, p, sole, from) {
+		for _, run := range o.pick(s, p) {
 			o.offer(s, run)
 		}
 	}
 	clear(o.runs)
+	clear(from)
 	o.turn++
 	o.waitForRoom()
 	p.slab.done(len(msgs))
-}
-
-func oneOf(sole *Subscriber, from []*Subscriber, i int) *Subscriber {
-	if sole != nil {
-		return sole
+	for _, c := range o.copied {
+		c.slab.done(int(c.n))
 	}
-	return from[i]
+	clear(o.copied)
+	o.copied = o.copied[:0]
 }
 
 // shortRun is the mean length below which runs of messages are copied into one:
@@ -50,13 +50,13 @@ const shortRun = 8
 
 // pick returns the runs of p that s is to have: those that its filters let
 // through, and its own only if it wants them, then as copies marked Own.
-func (o *owner) pick(s *Subscriber, p span, sole *Subscriber, from []*Subscriber) []span {
-	msgs := p.messages()
+func (o *owner) pick(s *Subscriber, p span) []span {
+	msgs, from := p.messages(), p.from()
 	clear(o.runs)
 	o.runs = o.runs[:0]
 	wanted, own, inRun := 0, false, false
 	for i := range msgs {
-		mine := oneOf(sole, from, i) == s
+		mine := from[i] == s
 		if mine && !s.opts.OwnMessages || !s.filter.match(&msgs[i]) {
 			inRun = false
 			continue
@@ -72,18 +72,21 @@ func (o *owner) pick(s *Subscriber, p span, sole *Subscriber, from []*Subscriber
 	if !own && (len(o.runs) <= 1 || wanted >= shortRun*len(o.runs)) {
 		return o.runs
 	}
-	copies := writer{slab: &slab{msgs: make([]Message, wanted)}}
+	copies := &o.copies
+	copies.reserve(wanted)
 	for _, run := range o.runs {
 		for k := range run.messages() {
 			i := int(run.off-p.off) + k
-			copies.put(&msgs[i])
-			if oneOf(sole, from, i) == s {
+			copies.put(&msgs[i], nil)
+			if from[i] == s {
 				copies.slab.msgs[copies.next-1].Flags |= Own
 			}
 		}
 	}
+	c := copies.finish()
+	o.copied = append(o.copied, c)
 	clear(o.runs)
-	o.runs = append(o.runs[:0], copies.finish())
+	o.runs = append(o.runs[:0], c)
 	return o.runs
 }
 

@@ -21,6 +21,8 @@ type feed struct {
 	done   chan struct{} // closed by run, its last act
 
 	onOffer atomic.Int32 // 1 while run waits for a reader to take a message
+
+	got Message // the reader's: what recv returned last
 }
 
 // maxAhead bounds the buffer of C. Enough for the goroutine to run ahead of a
@@ -83,7 +85,7 @@ func (s *Subscriber) remains() chan Message {
 		if err != nil {
 			break
 		}
-		rest = append(rest, m)
+		rest = append(rest, *m)
 	}
 	out := make(chan Message, len(rest))
 	for _, m := range rest {
@@ -126,7 +128,7 @@ func (f *feed) run() {
 			f.answer(nil)
 		case err != nil:
 			return
-		case !f.hand(m):
+		case !f.hand(*m):
 			return
 		}
 	}
@@ -200,10 +202,10 @@ func (f *feed) review() {
 }
 
 // recv is Recv for a subscriber with a feed.
-func (f *feed) recv(ctx context.Context) (Message, error) {
+func (f *feed) recv(ctx context.Context) (*Message, error) {
 	s := f.sub
 	if s.alerts.Load()&alertClosed != 0 {
-		return Message{}, ErrClosed
+		return &nothing, ErrClosed
 	}
 	select {
 	case m, ok := <-f.out:
@@ -223,22 +225,23 @@ func (f *feed) recv(ctx context.Context) (Message, error) {
 			return f.received(m, ok)
 		case f.look <- struct{}{}:
 			if !<-f.looked {
-				return Message{}, ctx.Err()
+				return &nothing, ctx.Err()
 			}
 		}
 	}
 }
 
 // received makes a result of what came out of out.
-func (f *feed) received(m Message, ok bool) (Message, error) {
+func (f *feed) received(m Message, ok bool) (*Message, error) {
 	if ok {
-		return m, nil
+		f.got = m
+		return &f.got, nil
 	}
 	return f.rest()
 }
 
 // rest receives what the goroutine could not hand out before it ended.
-func (f *feed) rest() (Message, error) {
+func (f *feed) rest() (*Message, error) {
 	<-f.done
 	return f.sub.recv(nil, nil)
 }

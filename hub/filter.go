@@ -42,12 +42,11 @@ func (s *filterSet) match(m *Message) bool {
 
 // apply returns the messages of p that pass, as a copy.
 func (s *filterSet) apply(p span) span {
-	w := writer{slab: &slab{msgs: make([]Message, p.n)}}
-	msgs := p.messages()
-	for i := range msgs {
-		if s.match(&msgs[i]) {
-			w.put(&msgs[i])
+	var kept []Message
+	for _, m := range p.messages() {
+		if s.match(&m) {
+			kept = append(kept, m)
 		}
 	}
-	return w.finish()
+	return span{slab: &slab{msgs: kept}, n: uint32(len(kept))}
 }

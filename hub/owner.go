@@ -14,13 +14,13 @@ type owner struct {
 
 	// Messages that are not forwarded yet: first collected, then run.
 	collected writer
-	from      []*Subscriber // who sent each of those collected
-	run       span          // as it lies in the outbox of runFrom
-	runFrom   *Subscriber
+	run       span // as it lies in the intake
 
 	turn uint64 // counts calls of forward, from 1; see Subscriber.sentIn
 
 	runs   []span    // scratch of pick
+	copies writer    // what pick copies
+	copied []span    // the copies that are under way
 	late   []late    // messages that found a full queue under Block
 	missed *[]string // where to note who loses a message, for SendWait
 
@@ -53,20 +53,20 @@ func (c *channel) run() {
 func (o *owner) handle(e envelope) {
 	e.n = e.closeRun()
 	if e.op == nil {
-		o.collect(e.from, e.span)
+		o.collect(e.span)
 		return
 	}
 	switch e.op.kind {
 	case opWait:
 		o.flush()
-		o.collect(e.from, e.span)
+		o.collect(e.span)
 		var missed []string
 		o.missed = &missed
 		o.flush()
 		o.missed = nil
 		e.op.reply <- missed
 	case opTick:
-		o.collect(e.from, e.span)
+		o.collect(e.span)
 		o.ticks = append(o.ticks, e.op)
 	case opJoin, opFilter:
 		o.flush()
@@ -75,56 +75,52 @@ func (o *owner) handle(e envelope) {
 }
 
 // collect adds messages to those that flush forwards.
-func (o *owner) collect(from *Subscriber, p span) {
-	if o.run.meets(p) && o.runFrom == from {
+func (o *owner) collect(p span) {
+	if o.run.meets(p) {
 		o.run.n += p.n
 		return
 	}
 	if o.run.n > 0 {
 		o.settle()
 	}
-	o.run, o.runFrom = p, from
+	o.run = p
 }
 
 // longRun is from how many messages on a run is forwarded as it lies. Shorter
-// ones of several senders are copied together: that is cheaper than handing
-// them over one by one.
+// ones are copied together: that is cheaper than handing them over one by one.
 const longRun = 16
 
 // settle makes room for another run. If it is long the run goes on its way, or
 // else to those collected.
 func (o *owner) settle() {
-	p, from := o.run, o.runFrom
-	o.run, o.runFrom = span{}, nil
+	p := o.run
+	o.run = span{}
 	if p.n >= longRun {
 		o.forwardCollected()
-		from.sentIn = o.turn
-		o.forward(p, from, nil)
+		o.forward(p)
 		return
 	}
 	if !o.collected.room(int(p.n)) {
 		o.forwardCollected()
-		o.collected.grow(longRun)
+		o.collected.reserve(longRun)
 	}
-	msgs := p.messages()
+	msgs, from := p.messages(), p.from()
 	for i := range msgs {
-		o.collected.put(&msgs[i])
-		o.from = append(o.from, from)
+		o.collected.put(&msgs[i], from[i])
 	}
-	from.sentIn = o.turn
+	clear(from)
 	p.slab.done(len(msgs))
 }
 
 // flush does what is pending and forwards all that there is.
 func (o *owner) flush() {
-	if o.run.n > 0 && len(o.from) > 0 {
+	if o.run.n > 0 && o.collected.len() > 0 {
 		o.settle()
 	}
 	o.forwardCollected()
-	if p, from := o.run, o.runFrom; p.n > 0 {
-		o.run, o.runFrom = span{}, nil
-		from.sentIn = o.turn
-		o.forward(p, from, nil)
+	if p := o.run; p.n > 0 {
+		o.run = span{}
+		o.forward(p)
 	}
 	for _, t := range o.ticks {
 		t.tick.Store(true)
@@ -136,10 +132,8 @@ func (o *owner) flush() {
 // forwardCollected does what is pending and forwards what is collected.
 func (o *owner) forwardCollected() {
 	o.control()
-	if len(o.from) > 0 {
-		o.forward(o.collected.finish(), nil, o.from)
-		clear(o.from)
-		o.from = o.from[:0]
+	if o.collected.len() > 0 {
+		o.forward(o.collected.finish())
 	}
 }
 

@@ -206,7 +206,7 @@ func (t *Task) run() {
 				return
 			}
 		}
-		e := envelope{from: t.sub, span: t.sub.outbox.write(m)}
+		e := envelope{span: t.sub.channel.intake.write(m, t.sub)}
 		if !t.plan.CatchUp {
 			last = new(atomic.Bool)
 			e.op = &op{kind: opTick, tick: last}

@@ -58,13 +58,24 @@ var overflow = Message{ID: 0x004, Flags: Error, Len: 8, Data: [64]byte{1: 0x01}}
 //
 // It returns the ctx's error, or [ErrClosed] when the subscriber is closed, or
 // the hub is closed and everything queued has been received.
-func (s *Subscriber) Recv(ctx context.Context) (m Message, err error) {
+func (s *Subscriber) Recv(ctx context.Context) (Message, error) {
+	m, err := s.next(ctx) // and the rest is inlined: it saves a copy
+	return *m, err
+}
+
+// nothing is what comes with an error.
+var nothing Message
+
+// next is Recv. The message is there until the next receive call.
+func (s *Subscriber) next(ctx context.Context) (*Message, error) {
 	r := &s.receiver
 	// First the alerts: with a feed the receiver is not ours.
 	if s.alerts.Load() == 0 && r.pos < len(r.batch) && !r.gap {
-		m = r.batch[r.pos]
+		m := &r.batch[r.pos]
 		r.pos++
-		s.took(1) // last: it may let others go on
+		if s.queue.took(1) {
+			s.makeReady()
+		}
 		return m, nil
 	}
 	if f := s.queue.feed.Load(); f != nil {
@@ -85,18 +96,17 @@ func (s *Subscriber) RecvBatch(ctx context.Context) ([]Message, error) {
 		if err != nil {
 			return nil, err
 		}
-		return f.more([]Message{m}, maxSingles), nil
+		return f.more([]Message{*m}, maxSingles), nil
 	}
 	r := &s.receiver
 	if err := s.fill(ctx.Done(), ctx.Err); err != nil {
 		return nil, err
 	}
 	if r.gap {
-		return []Message{s.tellGap()}, nil
+		return []Message{*s.tellGap()}, nil
 	}
 	batch := r.left()
 	r.set(nil)
-	r.slab = nil // the caller keeps it
 	s.took(len(batch))
 	if s.opts.Policy == DropOldest { // they come one by one
 		batch = s.moreSingles(batch)
@@ -125,17 +135,17 @@ func (s *Subscriber) moreSingles(first []Message) []Message {
 	return batch
 }
 
-// recv is Recv for a receiver that does not receive through C. When stop is
+// recv is next for a receiver that does not receive through C. When stop is
 // ready it fails with why().
-func (s *Subscriber) recv(stop <-chan struct{}, why func() error) (Message, error) {
+func (s *Subscriber) recv(stop <-chan struct{}, why func() error) (*Message, error) {
 	if err := s.fill(stop, why); err != nil {
-		return Message{}, err
+		return &nothing, err
 	}
 	r := &s.receiver
 	if r.gap {
 		return s.tellGap(), nil
 	}
-	m := r.batch[r.pos]
+	m := &r.batch[r.pos]
 	r.pos++
 	s.took(1)
 	return m, nil
@@ -143,7 +153,7 @@ func (s *Subscriber) recv(stop <-chan struct{}, why func() error) (Message, erro
 
 // tellGap returns the error frame for the gap, with the time of the message
 // behind it, or of the latest loss.
-func (s *Subscriber) tellGap() Message {
+func (s *Subscriber) tellGap() *Message {
 	r := &s.receiver
 	r.gap = false
 	m := overflow
@@ -151,7 +161,7 @@ func (s *Subscriber) tellGap() Message {
 	if left := r.left(); len(left) > 0 {
 		m.Timestamp = left[0].Timestamp
 	}
-	return m
+	return &m
 }
 
 // fill returns nil when there is something left, or a gap to tell.

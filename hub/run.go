@@ -2,12 +2,12 @@ package hub
 
 import "sync/atomic"
 
-// What a subscriber sends in a row need not pass the inbox one by one. While its
-// latest envelope still waits there, and no call has returned that put something
-// behind it, another message may be added to it: that is the same place in the
-// order. Then the envelope is called a run, and its state says how many messages
-// it has. It costs the sender one compare-and-swap instead of a chan operation,
-// and the channel nothing.
+// What is sent in a row need not pass the inbox one by one. While the latest
+// envelope still waits there, and no call has returned that put something behind
+// it, another message may be added to it, whoever sends that: it is the same
+// place in the order. Then the envelope is called a run, and its state says how
+// many messages it has. It costs the sender one compare-and-swap instead of a
+// chan operation, and the channel nothing.
 //
 // channel.last is the run that may be added to. Who opens a run sets it to that
 // run before putting it into the inbox, and whoever has put anything into the
@@ -17,44 +17,49 @@ import "sync/atomic"
 // was put. A message that is added then is no later than any that it comes
 // before. A run that is not in the inbox yet is pending, and nothing is added:
 // it may never get there.
+//
+// The state of a run also has the generation of its slab, so that a sender that
+// is late to say that its run is no longer pending does not say so of another
+// run that begins at the same place after the slab has come back.
 const (
 	runClosed  = 1 << 31 // the channel has taken it
 	runPending = 1 << 30 // it is not in the inbox yet
 	runLength  = runPending - 1
+	runState   = 1<<32 - 1 // the above; the generation is to the left of it
 )
 
 // extend adds the message in p to the run in the inbox, if that is allowed.
-func (s *Subscriber) extend(p span) bool {
+func (c *channel) extend(p span) bool {
 	start := p.slab.open.Load()
 	run := &p.slab.runs[start]
-	if s.channel.last.Load() != run {
+	if c.last.Load() != run {
 		return false
 	}
-	n := run.Load() // out of range if it is closed or pending, 0 in a slab that came back
-	return n > 0 && n < s.channel.maxRun && start+n == p.off && run.CompareAndSwap(n, n+1)
+	state := run.Load()
+	n := uint32(state & runState) // out of range if it is closed or pending, 0 in a slab that came back
+	return n > 0 && n < c.maxRun && start+n == p.off && run.CompareAndSwap(state, state+1)
 }
 
 // openRun makes a run of e, which is about to be put into the inbox, or returns
-// nil. Runs are for a subscriber that sends alone: where several do, and so the
-// inbox is seldom empty, they would only clear each other's.
-func (s *Subscriber) openRun(e *envelope) *atomic.Uint32 {
-	c := s.channel
-	last := c.last.Load()
-	alone := last != nil && last == s.outbox.opened.Load() || last == nil && len(c.in) == 0
-	if !alone || e.op != nil || e.n >= c.maxRun {
+// nil. When it is there, startRun lets others add to it.
+func (c *channel) openRun(e *envelope) *atomic.Uint64 {
+	if e.op != nil || e.n >= c.maxRun {
 		return nil
 	}
 	run := &e.slab.runs[e.off]
-	run.Store(e.n | runPending)
+	run.Store(e.slab.gen<<32 | runPending | uint64(e.n))
 	e.slab.open.Store(e.off)
-	s.outbox.opened.Store(run)
 	c.last.Store(run)
 	return run
 }
 
+func startRun(run *atomic.Uint64, gen uint64, n uint32) {
+	run.CompareAndSwap(gen<<32|runPending|uint64(n), gen<<32|uint64(n)) // unless it is closed already
+}
+
 // follow is called by whoever has put something into the inbox: run, or nil for
 // anything else. Nothing may be added to what is before it.
-func (c *channel) follow(run *atomic.Uint32) {
+func (c *channel) follow(run *atomic.Uint64) {
 	if last := c.last.Load(); last != run && last != nil {
 		c.last.Store(nil)
 	}
@@ -69,5 +74,5 @@ func (e *envelope) closeRun() uint32 {
 	if run.Load() == 0 {
 		return e.n
 	}
-	return run.Or(runClosed) & runLength
+	return uint32(run.Or(runClosed) & runLength)
 }

@@ -6,28 +6,42 @@ import "sync/atomic"
 // its sender and stamped by the channel, and from then on shared by all who
 // receive it and not written again.
 type slab struct {
-	msgs []Message // its length never changes
+	msgs []Message     // its length never changes
+	from []*Subscriber // who sent each of them; nobody once it is forwarded
+	home *pool         // where it goes back to, or nil
 
-	// Of an outbox: whose slab it is, how many of its places are given away
-	// (which may run past the end), and what run.go needs: the state of the run
-	// that begins at each place, and where the one begins that was opened last.
-	home *outbox
+	// Of an intake: what run.go needs, the state of the run that begins at each
+	// place, and how often the slab has come back.
+	runs []atomic.Uint64
+	gen  uint64
+
+	// The senders': how many places are given away (which may run past the end),
+	// and where the run begins that was opened last.
+	_    apart
 	used atomic.Uint32
-	runs []atomic.Uint32
 	open atomic.Uint32
 
-	// For its return to the outbox. The first three are the channel's alone.
+	// For its return: the channel's, and then everybody's.
+	_         apart
 	forwarded int   // messages that the channel has dealt with
 	pushed    int64 // batches of them that it has handed over
 	kept      bool  // some of them are not given back
+	_         apart
 	refs      atomic.Int64
 }
+
+// apart keeps what one goroutine writes often out of the cache line of what
+// others use.
+type apart [64]byte
 
 // A span is a run of messages in a slab.
 type span struct {
 	slab   *slab
 	off, n uint32
 }
+
+// from returns who sent the span's messages.
+func (p span) from() []*Subscriber { return p.slab.from[p.off : p.off+p.n] }
 
 // messages returns the span's messages. Appending to the slice copies it.
 func (p span) messages() []Message {
@@ -45,7 +59,7 @@ func (p span) meets(q span) bool { return p.slab == q.slab && p.off+p.n == q.off
 
 const (
 	minSlab = 8
-	maxSlab = 128 // messages: 12 KiB, which a slow subscriber may hold for one
+	maxSlab = 256 // messages: 24 KiB, which a slow subscriber may hold for one
 )
 
 // nextSize returns the length of a slab to follow old, with room for n messages
@@ -58,37 +72,38 @@ func nextSize(old *slab, n int) int {
 	return max(size, n)
 }
 
-// An outbox gives the goroutines that send for one subscriber places in its
-// slabs, one behind the other, so that what one of them sends in a row lies in
-// a row and travels on without being copied again.
-type outbox struct {
-	slab   atomic.Pointer[slab]          // the one that is being filled
-	spare  [2]atomic.Pointer[slab]       // that have come back, or nil
-	opened atomic.Pointer[atomic.Uint32] // the run that was opened last
+// An intake gives those who send on a channel places in its slabs, one behind the
+// other, so that what is sent in a row lies in a row and travels on without being
+// copied again.
+type intake struct {
+	pool
+	slab atomic.Pointer[slab] // the one that is being filled
 }
 
 // write copies m to a place of its own, for nobody to write to but the channel.
-func (b *outbox) write(m *Message) span {
+func (b *intake) write(m *Message, from *Subscriber) span {
 	p := b.reserve(1)
 	to := &p.slab.msgs[p.off]
 	*to = *m
 	to.Flags &^= Own
+	p.slab.from[p.off] = from
 	return p
 }
 
 // writeAll is write for several messages in a row.
-func (b *outbox) writeAll(msgs []Message) span {
+func (b *intake) writeAll(msgs []Message, from *Subscriber) span {
 	p := b.reserve(len(msgs))
-	to := p.messages()
+	to, sender := p.messages(), p.from()
 	copy(to, msgs)
 	for i := range to {
 		to[i].Flags &^= Own
+		sender[i] = from
 	}
 	return p
 }
 
 // reserve returns a place for n messages that the caller alone writes to.
-func (b *outbox) reserve(n int) span {
+func (b *intake) reserve(n int) span {
 	for {
 		current := b.slab.Load()
 		if current != nil {
@@ -102,25 +117,48 @@ func (b *outbox) reserve(n int) span {
 }
 
 // next returns a slab with room for n messages.
-func (b *outbox) next(old *slab, n int) *slab {
+func (b *intake) next(old *slab, n int) *slab {
+	s := b.take(old, n)
+	if s.runs == nil {
+		s.runs = make([]atomic.Uint64, len(s.msgs))
+	}
+	return s
+}
+
+// A pool keeps slabs that have come back for their next use.
+type pool struct {
+	spare [8]atomic.Pointer[slab]
+}
+
+// take returns a slab to follow old, with room for n messages.
+func (l *pool) take(old *slab, n int) *slab {
 	if n <= maxSlab {
-		for i := range b.spare {
-			if s := b.spare[i].Load(); s != nil && b.spare[i].CompareAndSwap(s, nil) {
+		for i := range l.spare {
+			if s := l.spare[i].Load(); s != nil && l.spare[i].CompareAndSwap(s, nil) {
 				return s
 			}
 		}
 	}
-	s := &slab{home: b, msgs: make([]Message, nextSize(old, n))}
-	s.runs = make([]atomic.Uint32, len(s.msgs))
+	size := nextSize(old, n)
+	s := &slab{home: l, msgs: make([]Message, size), from: make([]*Subscriber, size)}
 	s.refs.Store(inUse)
 	return s
 }
 
-// A slab of an outbox goes back there when the channel has dealt with all of it
-// and everybody who was handed a part of it has received it: without garbage,
-// the messages stay in the processor's cache. Parts that RecvBatch has given
-// away, or that were dropped, are never given back, and the slab with them is
-// left to the garbage collector.
+// put takes s back, or leaves it to the garbage collector.
+func (l *pool) put(s *slab) {
+	for i := range l.spare {
+		if l.spare[i].CompareAndSwap(nil, s) {
+			return
+		}
+	}
+}
+
+// A slab goes back to its pool when the channel has dealt with all of it and
+// everybody who was handed a part of it has received that and come back for
+// more: without garbage, the messages stay in the processor's cache. Parts that
+// were dropped are never given back, and the slab with them is left to the
+// garbage collector.
 //
 // refs is how many batches are given back and not yet counted in pushed, below
 // zero, on top of inUse while the channel is not done. So it is zero just once.
@@ -143,38 +181,50 @@ func (s *slab) giveBack(n int64) {
 		return
 	}
 	s.forwarded, s.pushed = 0, 0
+	s.gen++
 	s.refs.Store(inUse)
 	s.open.Store(0)
 	for i := range s.runs {
-		s.runs[i].Store(0)
-	}
-	s.used.Store(0)
-	for i := range s.home.spare {
-		if s.home.spare[i].CompareAndSwap(nil, s) {
-			return
+		if s.runs[i].Load() != 0 { // few are, and looking is much cheaper
+			s.runs[i].Store(0)
 		}
 	}
+	s.used.Store(0)
+	s.home.put(s)
 }
 
-// A writer puts messages one behind the other into slabs.
+// A writer puts messages one behind the other into slabs of a pool.
 type writer struct {
+	pool
 	slab  *slab
 	start int // of the span that is being written
 	next  int
 }
 
+// reserve makes room for n more messages in a row. Finish first.
+func (w *writer) reserve(n int) {
+	if w.slab != nil {
+		left := len(w.slab.msgs) - w.next
+		if n <= left {
+			return
+		}
+		w.slab.done(left)
+	}
+	w.slab = w.take(w.slab, n)
+	w.start, w.next = 0, 0
+}
+
 // room reports whether the current slab takes n more messages.
 func (w *writer) room(n int) bool { return w.slab != nil && w.next+n <= len(w.slab.msgs) }
 
-// grow starts a new slab with room for n messages or more. Finish first.
-func (w *writer) grow(n int) {
-	*w = writer{slab: &slab{msgs: make([]Message, nextSize(w.slab, n))}}
-}
-
-func (w *writer) put(m *Message) {
+func (w *writer) put(m *Message, from *Subscriber) {
 	w.slab.msgs[w.next] = *m
+	w.slab.from[w.next] = from
 	w.next++
 }
+
+// len returns how many were put since the last finish.
+func (w *writer) len() int { return w.next - w.start }
 
 // finish returns what was put since the last finish.
 func (w *writer) finish() span {

@@ -17,7 +17,6 @@ type Subscriber struct {
 	channel *channel
 	opts    SubscriberOptions
 	queue   queue
-	outbox  outbox
 	workers gate // periodic tasks and the goroutine of C
 
 	quit    chan struct{} // closed by shut: nothing can be sent any more
@@ -143,12 +142,12 @@ func (s *Subscriber) Send(ctx context.Context, m Message) error {
 	if err := m.Validate(); err != nil {
 		return err
 	}
-	p := s.outbox.write(&m)
-	if s.extend(p) {
+	p := s.channel.intake.write(&m, s)
+	if s.channel.extend(p) {
 		s.sent.Add(1)
 		return nil
 	}
-	return s.put(ctx, envelope{from: s, span: p}, s.stall)
+	return s.put(ctx, envelope{span: p}, s.stall)
 }
 
 // SendBatch sends messages as [Subscriber.Send] does, all or none of them,
@@ -165,7 +164,7 @@ func (s *Subscriber) SendBatch(ctx context.Context, msgs []Message) error {
 			return fmt.Errorf("message %d of %d: %w", i+1, len(msgs), err)
 		}
 	}
-	return s.put(ctx, envelope{from: s, span: s.outbox.writeAll(msgs)}, s.stall)
+	return s.put(ctx, envelope{span: s.channel.intake.writeAll(msgs, s)}, s.stall)
 }
 
 // SendWait sends m and waits until every subscriber that is to have it has it
@@ -182,7 +181,7 @@ func (s *Subscriber) SendWait(ctx context.Context, m Message) error {
 		return err
 	}
 	o := &op{kind: opWait, reply: make(chan []string, 1)}
-	if err := s.put(ctx, envelope{from: s, op: o, span: s.outbox.write(&m)}, s.stall); err != nil {
+	if err := s.put(ctx, envelope{op: o, span: s.channel.intake.write(&m, s)}, s.stall); err != nil {
 		return err
 	}
 	var missed []string
@@ -222,7 +221,7 @@ func (s *Subscriber) checkSend(ctx context.Context) error {
 // put puts e into the channel's inbox. A token in stall ends the wait for room
 // there.
 func (s *Subscriber) put(ctx context.Context, e envelope, stall <-chan struct{}) error {
-	run := s.openRun(&e)
+	run, gen := s.channel.openRun(&e), e.slab.gen
 	select {
 	case s.channel.in <- e:
 	default:
@@ -237,7 +236,7 @@ func (s *Subscriber) put(ctx context.Context, e envelope, stall <-chan struct{})
 		}
 	}
 	if run != nil {
-		run.CompareAndSwap(e.n|runPending, e.n) // unless it is closed already
+		startRun(run, gen, e.n) // the slab may be somebody else's by now
 	}
 	s.channel.follow(run)
 	s.sent.Add(uint64(e.n))
