@@ -22,7 +22,7 @@ type queues struct {
 func (q *queues) receive(s int, c *checker) error {
 	out := q.outs[s]
 	if q.j.selects {
-		done := q.j.done
+		other := q.j.others[s]
 		for {
 			select {
 			case m, ok := <-out:
@@ -32,7 +32,7 @@ func (q *queues) receive(s int, c *checker) error {
 				if c.see(&m) {
 					return nil
 				}
-			case <-done:
+			case <-other:
 				return errEnded
 			}
 		}
@@ -67,7 +67,7 @@ func (b *boxes) receive(s int, c *checker) error {
 		step = b.j.step(s)
 	}
 	if b.j.selects {
-		done := b.j.done
+		other := b.j.others[s]
 		for {
 			select {
 			case v, ok := <-out:
@@ -78,7 +78,7 @@ func (b *boxes) receive(s int, c *checker) error {
 				if wanted(&m, step) && c.see(&m) {
 					return nil
 				}
-			case <-done:
+			case <-other:
 				return errEnded
 			}
 		}

@@ -84,7 +84,10 @@ type harness struct {
 // is closed; it returns when it has ended what it opened.
 func (h *harness) run(ct *contender, j job, n uint64, beside func(system, <-chan struct{}) (int, error)) (o outcome, err error) {
 	runtime.GC()
-	j.done = make(chan struct{})
+	j.others = make([]chan struct{}, j.subscribers)
+	for s := range j.others {
+		j.others[s] = make(chan struct{})
+	}
 	sys, err := ct.open(&j)
 	if err != nil {
 		return o, fmt.Errorf("%s: open: %w", ct.name, err)

@@ -15,9 +15,12 @@ type job struct {
 	subscribers int
 
 	filtered bool // every second subscriber wants only the even identifiers
-	selects  bool // subscribers receive in a select with a second case: done
+	selects  bool // subscribers receive in a select with a second case
 
-	done chan struct{} // never closed; what a select loop also watches
+	// What the select loops also watch: each a chan of its own, as a ticker is. All
+	// of them on one chan would fight for its lock, and that would be measured.
+	// They are never closed.
+	others []chan struct{}
 }
 
 const maxPublishers = 64

@@ -137,7 +137,7 @@ func (n *natsSystem) holdBack(sent uint64) {
 func (n *natsSystem) receive(s int, c *checker) error {
 	var m hub.Message
 	if out := n.outs[s]; out != nil {
-		done := n.j.done
+		other := n.j.others[s]
 		for {
 			select {
 			case msg := <-out:
@@ -146,7 +146,7 @@ func (n *natsSystem) receive(s int, c *checker) error {
 				if c.see(&m) {
 					return nil
 				}
-			case <-done:
+			case <-other:
 				return errEnded
 			}
 		}

@@ -40,14 +40,14 @@ func (t *tailscaleSystem) publish(p int, from, to uint64) error {
 func (t *tailscaleSystem) receive(s int, c *checker) error {
 	events, step := t.subs[s].Events(), t.j.step(s)
 	if t.j.selects {
-		done := t.j.done
+		other := t.j.others[s]
 		for {
 			select {
 			case m := <-events:
 				if wanted(&m, step) && c.see(&m) {
 					return nil
 				}
-			case <-done:
+			case <-other:
 				return errEnded
 			}
 		}

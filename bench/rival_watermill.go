@@ -71,7 +71,7 @@ func (w *watermillSystem) recv(s int, m *hub.Message) error {
 	if w.j.selects {
 		select {
 		case msg = <-w.outs[s]:
-		case <-w.j.done:
+		case <-w.j.others[s]:
 		}
 	} else {
 		msg = <-w.outs[s]

@@ -188,7 +188,7 @@ func (f *feed) answer(m *Message) bool {
 	if m != nil && !passed {
 		s.queue.discarded.Add(1)
 	}
-	f.looked <- passed || len(f.out) > 0 || len(s.receiver.left()) > 0 || s.receiver.gap || len(s.queue.batches) > 0
+	f.looked <- passed || len(f.out) > 0 || len(s.receiver.left()) > 0 || s.receiver.gap || !s.queue.empty()
 	return passed
 }
 

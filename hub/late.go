@@ -39,11 +39,10 @@ func (o *owner) waitForRoom() {
 				o.ending = true
 			default:
 			}
+			o.serveReady() // always: there is one token for all answers
 			if o.ending || o.pending.Load() != nil {
 				o.control()
 				o.serveAll(time.Now())
-			} else {
-				o.serveReady()
 			}
 		case now = <-o.timer.C:
 			o.serveAll(now)

@@ -92,11 +92,11 @@ type modelSub struct {
 	dropped   uint64
 	haveRead  bool // since the last look at its Stats
 
-	calls   []*modelCall // running
-	reader  *modelReader // a Recv that waits
-	out     <-chan hub.Message
-	ahead   int // the size of its buffer
-	batches []modelBatch
+	calls  []*modelCall // running
+	reader *modelReader // a Recv that waits
+	out    <-chan hub.Message
+	ahead  int // the size of its buffer
+	batch  modelBatch
 
 	// A drop policy with somebody who takes messages off the queue all the time:
 	// which ones are lost is a matter of luck, so they are only counted.
@@ -113,9 +113,19 @@ type modelReader struct {
 	err    error
 }
 
-// A modelBatch is a slice from RecvBatch, which nobody may write to, and what
-// was in it.
+// A modelBatch is a slice from RecvBatch, which stays as it is until the next
+// receive call, and what was in it.
 type modelBatch struct{ got, was []hub.Message }
+
+// endBatch is to be called before a receive call.
+func (s *modelSub) endBatch() error {
+	b := s.batch
+	s.batch = modelBatch{}
+	if !slices.Equal(b.got, b.was) {
+		return fmt.Errorf("%s: what RecvBatch had returned was changed before the next receive call", s.name)
+	}
+	return nil
+}
 
 var modelOverflow = hub.Message{ID: 4, Flags: hub.Error, Len: 8, Data: [64]byte{1: 1}}
 

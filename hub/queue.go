@@ -18,11 +18,16 @@ type batch struct {
 type queue struct {
 	// batches has room for as many batches as there may be messages, so a
 	// message that is within the limit never waits for a place in it. The
-	// channel sends and closes it, the receiver receives; under DropOldest the
-	// channel receives too.
+	// channel sends and closes it, the receiver receives. Under DropOldest it
+	// only carries empty ones, which say that there is something in box.
 	batches chan batch
 	limit   int
 	policy  Policy
+
+	// Under DropOldest box holds what is queued whenever neither the channel nor
+	// the receiver has it in hand: take it out, add or take some, put it back, and
+	// never wait for anything in between. Never closed; nil under other policies.
+	box chan backlog
 
 	// Of the channel's goroutine alone.
 	given    uint64  // messages put into batches
@@ -54,8 +59,14 @@ type queue struct {
 const nobodyWaits = math.MaxUint64
 
 func (q *queue) init(limit int, policy Policy) {
-	q.batches = make(chan batch, limit)
 	q.limit, q.policy = limit, policy
+	if policy == DropOldest {
+		q.batches = make(chan batch, 1)
+		q.box = make(chan backlog, 1)
+		q.box <- backlog{}
+	} else {
+		q.batches = make(chan batch, limit)
+	}
 	q.want.Store(nobodyWaits)
 }
 
@@ -75,41 +86,16 @@ func (q *queue) ahead() int {
 func (q *queue) push(p span, gen uint32) {
 	b := q.batch(p, gen)
 	q.given += uint64(p.n)
-	p.slab.pushed++
 	q.batches <- b
 	q.offered.Add(uint64(p.n))
 }
 
+// batch makes a batch of p, which holds its slab until the receiver gives it back.
 func (q *queue) batch(p span, gen uint32) batch {
 	b := batch{span: p, ord: q.ord, gen: gen}
 	q.ord += p.n
+	p.slab.pushed++
 	return b
-}
-
-// pushLatest hands over messages and takes as many off the head as it needs
-// room. They go one by one, so that one can be taken off again.
-func (q *queue) pushLatest(p span, gen uint32) {
-	p.slab.kept = true // dropped or not, nobody gives them back
-	for p.n > 0 {
-		var one span
-		one, p = p.cut(1)
-		b := q.batch(one, gen)
-		for sent := false; !sent; {
-			select {
-			case q.batches <- b:
-				sent = true
-			default:
-				select {
-				case old := <-q.batches:
-					q.lostAt.Store(old.messages()[0].Timestamp)
-					q.dropped.Add(1)
-				default: // the receiver was quicker
-				}
-			}
-		}
-		q.given++
-		q.offered.Add(1)
-	}
 }
 
 // drop counts messages that found no room.
@@ -122,7 +108,6 @@ func (q *queue) drop(p span) {
 
 // leave keeps messages for which there was no room when the hub closed.
 func (q *queue) leave(p span, gen uint32) {
-	p.slab.pushed++
 	q.tail = append(q.tail, q.batch(p, gen))
 }
 

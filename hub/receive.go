@@ -99,7 +99,7 @@ func (s *Subscriber) RecvBatch(ctx context.Context) ([]Message, error) {
 		return f.more([]Message{*m}, maxSingles), nil
 	}
 	r := &s.receiver
-	if err := s.fill(ctx.Done(), ctx.Err); err != nil {
+	if err := s.fill(ctx.Done(), ctx.Err, s.opts.Queue); err != nil {
 		return nil, err
 	}
 	if r.gap {
@@ -108,8 +108,8 @@ func (s *Subscriber) RecvBatch(ctx context.Context) ([]Message, error) {
 	batch := r.left()
 	r.set(nil)
 	s.took(len(batch))
-	if s.opts.Policy == DropOldest { // they come one by one
-		batch = s.moreSingles(batch)
+	if s.queue.box != nil {
+		batch = s.moreLatest(batch)
 	}
 	return batch, nil
 }
@@ -117,20 +117,25 @@ func (s *Subscriber) RecvBatch(ctx context.Context) ([]Message, error) {
 // maxSingles bounds what RecvBatch copies.
 const maxSingles = 64
 
-func (s *Subscriber) moreSingles(first []Message) []Message {
-	r, batch := &s.receiver, first
+// moreLatest adds to a short batch what is queued behind it under DropOldest, as
+// far as nothing is missing in between.
+func (s *Subscriber) moreLatest(batch []Message) []Message {
+	r, shared := &s.receiver, true
 	for len(batch) < maxSingles {
-		select {
-		case b, ok := <-s.queue.batches:
-			if !ok || !s.accept(b, ok) || r.gap {
-				return batch
-			}
-			batch = append(batch, r.batch...)
-			s.took(len(r.batch))
-			r.set(nil)
-		default:
-			return batch
+		b := s.queue.takeLatest(maxSingles - len(batch))
+		if b.n == 0 {
+			break
 		}
+		if shared {
+			batch, shared = append(make([]Message, 0, maxSingles), batch...), false
+		}
+		r.giveBack()
+		if s.accept(b, true); r.gap {
+			break
+		}
+		batch = append(batch, r.left()...)
+		s.took(len(r.left()))
+		r.set(nil)
 	}
 	return batch
 }
@@ -138,7 +143,7 @@ func (s *Subscriber) moreSingles(first []Message) []Message {
 // recv is next for a receiver that does not receive through C. When stop is
 // ready it fails with why().
 func (s *Subscriber) recv(stop <-chan struct{}, why func() error) (*Message, error) {
-	if err := s.fill(stop, why); err != nil {
+	if err := s.fill(stop, why, 1); err != nil {
 		return &nothing, err
 	}
 	r := &s.receiver
@@ -164,8 +169,9 @@ func (s *Subscriber) tellGap() *Message {
 	return &m
 }
 
-// fill returns nil when there is something left, or a gap to tell.
-func (s *Subscriber) fill(stop <-chan struct{}, why func() error) error {
+// fill returns nil when there is something left, or a gap to tell. Under
+// DropOldest it takes up to most messages: the others can still be dropped.
+func (s *Subscriber) fill(stop <-chan struct{}, why func() error, most int) error {
 	r := &s.receiver
 	for {
 		if alerts := s.alerts.Load(); alerts&alertClosed != 0 {
@@ -180,6 +186,13 @@ func (s *Subscriber) fill(stop <-chan struct{}, why func() error) error {
 			return nil
 		}
 		r.giveBack()
+		offered := uint32(s.queue.offered.Load())
+		if s.queue.box != nil {
+			if b := s.queue.takeLatest(most); b.n > 0 {
+				s.accept(b, true)
+				continue
+			}
+		}
 		if stop == nil && !s.opts.ErrorFrames {
 			// Nothing to select on and nothing to compare: much the cheapest way to wait.
 			if b, ok := <-s.queue.batches; !s.accept(b, ok) {
@@ -187,7 +200,6 @@ func (s *Subscriber) fill(stop <-chan struct{}, why func() error) error {
 			}
 			continue
 		}
-		offered := uint32(s.queue.offered.Load())
 		select {
 		case b, ok := <-s.queue.batches:
 			if !s.accept(b, ok) {
@@ -216,6 +228,9 @@ func (s *Subscriber) fill(stop <-chan struct{}, why func() error) error {
 // batches is closed.
 func (s *Subscriber) accept(b batch, ok bool) bool {
 	r := &s.receiver
+	if ok && b.n == 0 {
+		return true // there is something in the box
+	}
 	if !ok {
 		if s.alerts.Load()&alertClosed != 0 {
 			return true // fill sees it
@@ -230,7 +245,7 @@ func (s *Subscriber) accept(b batch, ok bool) bool {
 	r.gap = s.opts.ErrorFrames && b.ord != r.next
 	r.next = b.ord + b.n
 	r.set(b.messages())
-	if b.slab.home != nil && s.opts.Policy != DropOldest {
+	if b.slab.home != nil {
 		r.slab = b.slab
 	}
 	if b.gen != r.judge.gen {

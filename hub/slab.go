@@ -25,7 +25,6 @@ type slab struct {
 	_         apart
 	forwarded int   // messages that the channel has dealt with
 	pushed    int64 // batches of them that it has handed over
-	kept      bool  // some of them are not given back
 	_         apart
 	refs      atomic.Int64
 }
@@ -156,9 +155,9 @@ func (l *pool) put(s *slab) {
 
 // A slab goes back to its pool when the channel has dealt with all of it and
 // everybody who was handed a part of it has received that and come back for
-// more: without garbage, the messages stay in the processor's cache. Parts that
-// were dropped are never given back, and the slab with them is left to the
-// garbage collector.
+// more: without garbage, the messages stay in the processor's cache. What a
+// subscriber has not received when it closes is never given back, and the slab
+// with it is left to the garbage collector.
 //
 // refs is how many batches are given back and not yet counted in pushed, below
 // zero, on top of inUse while the channel is not done. So it is zero just once.
@@ -170,10 +169,13 @@ func (s *slab) done(n int) {
 	if s.home == nil {
 		return
 	}
-	if s.forwarded += n; s.forwarded == len(s.msgs) && len(s.msgs) == maxSlab && !s.kept {
+	if s.forwarded += n; s.forwarded == len(s.msgs) && len(s.msgs) == maxSlab {
 		s.giveBack(inUse - s.pushed)
 	}
 }
+
+// hold counts one more batch, while another one is not given back yet.
+func (s *slab) hold() { s.refs.Add(1) }
 
 // giveBack takes n off refs.
 func (s *slab) giveBack(n int64) {
@@ -208,7 +210,9 @@ func (w *writer) reserve(n int) {
 		if n <= left {
 			return
 		}
-		w.slab.done(left)
+		if left > 0 { // or else it may be in use again by now
+			w.slab.done(left)
+		}
 	}
 	w.slab = w.take(w.slab, n)
 	w.start, w.next = 0, 0

@@ -9,9 +9,10 @@ import (
 	"github.com/canhub-go/canhub/hub"
 )
 
-// What RecvBatch has returned stays as it is, however much is sent after it,
-// also while others receive the same messages by Recv and C.
-func TestWhatRecvBatchReturnedIsNeverWrittenAgain(t *testing.T) {
+// Memory that has come back is given to senders again. Nobody sees it change under
+// a message that it has not received yet: not who is slow, not who receives by
+// Recv, C or RecvBatch, not under DropOldest, which throws messages away.
+func TestMemoryThatCameBackHoldsNothingThatIsStillToCome(t *testing.T) {
 	h := hub.New(nil)
 	defer h.Close()
 	open := func(o *hub.SubscriberOptions) *hub.Subscriber {
@@ -21,55 +22,78 @@ func TestWhatRecvBatchReturnedIsNeverWrittenAgain(t *testing.T) {
 		}
 		return s
 	}
-	const total = 50_000
-	var wg sync.WaitGroup
-	one, viaC, keeper := open(nil), open(nil), open(nil)
-	for range 2 {
-		tx := open(&hub.SubscriberOptions{SendOnly: true})
+	const senders, each = 3, 20_000
+	const total = senders*each + 1 // and one that all get
+	ctx := context.Background()
+	// What a sender sends tells who it is, and which of its messages it is, twice.
+	good := func(m *hub.Message) bool {
+		return m.Len == 8 && [4]byte(m.Data[:4]) == [4]byte(m.Data[4:8]) && m.ID == uint32(m.Data[0])
+	}
+	var wg, sending sync.WaitGroup
+	watch := func(name string, drops bool, receive func() ([]hub.Message, error)) {
 		wg.Go(func() {
-			for i := range uint32(total / 2) {
-				if err := tx.Send(context.Background(), hub.Std(i&0x7FF, byte(i))); err != nil {
+			for last := uint64(0); last < total; {
+				msgs, err := receive()
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+					return
+				}
+				for i := range msgs {
+					m := &msgs[i]
+					if !good(m) || m.Seq <= last || !drops && m.Seq != last+1 {
+						t.Errorf("%s: number %d, %v, after number %d", name, m.Seq, m, last)
+						return
+					}
+					last = m.Seq
+				}
+			}
+		})
+	}
+	one := func(s *hub.Subscriber) func() ([]hub.Message, error) {
+		return func() ([]hub.Message, error) {
+			m, err := s.Recv(ctx)
+			return []hub.Message{m}, err
+		}
+	}
+	batches := func(s *hub.Subscriber) func() ([]hub.Message, error) {
+		return func() ([]hub.Message, error) { return s.RecvBatch(ctx) }
+	}
+	viaC := open(nil).C()
+	watch("Recv", false, one(open(nil)))
+	watch("RecvBatch", false, batches(open(nil)))
+	watch("C", false, func() ([]hub.Message, error) { return []hub.Message{<-viaC}, nil })
+	watch("Recv with filters", true, one(open(&hub.SubscriberOptions{Filters: []hub.Filter{{ID: 2, Mask: 2}, {ID: 1, Mask: 3}}})))
+	watch("Recv under DropOldest", true, one(open(&hub.SubscriberOptions{Policy: hub.DropOldest, Queue: 8})))
+	watch("RecvBatch under DropOldest", true, batches(open(&hub.SubscriberOptions{Policy: hub.DropOldest, Queue: 300})))
+	open(&hub.SubscriberOptions{Policy: hub.DropOldest}) // never receives
+	for id := range uint32(senders) {
+		tx := open(&hub.SubscriberOptions{SendOnly: true})
+		sending.Go(func() {
+			var batch []hub.Message
+			for i := range each {
+				m := hub.Std(id, byte(id), byte(i), byte(i>>8), byte(i>>16), byte(id), byte(i), byte(i>>8), byte(i>>16))
+				var err error
+				switch {
+				case id > 0:
+					err = tx.Send(ctx, m)
+				default:
+					if batch = append(batch, m); len(batch) == 25 {
+						err, batch = tx.SendBatch(ctx, batch), nil
+					}
+				}
+				if err != nil {
 					t.Error(err)
 					return
 				}
 			}
 		})
 	}
-	wg.Go(func() {
-		for seq := uint64(1); seq <= total; seq++ {
-			if m, err := one.Recv(context.Background()); err != nil || m.Seq != seq {
-				t.Errorf("Recv: number %d, %v, want number %d", m.Seq, err, seq)
-				return
-			}
-		}
-	})
-	wg.Go(func() {
-		for seq := uint64(1); seq <= total; seq++ {
-			if m := <-viaC.C(); m.Seq != seq {
-				t.Errorf("C: number %d, want %d", m.Seq, seq)
-				return
-			}
-		}
-	})
-	var kept [][]hub.Message
-	var copies []hub.Message
-	for len(copies) < total {
-		msgs, err := keeper.RecvBatch(context.Background())
-		if err != nil {
-			t.Fatal(err)
-		}
-		kept = append(kept, msgs)
-		copies = append(copies, msgs...)
+	tx := open(&hub.SubscriberOptions{SendOnly: true})
+	sending.Wait()
+	if err := tx.Send(ctx, hub.Std(2, 2, 0, 0, 0, 2, 0, 0, 0)); err != nil {
+		t.Fatal(err)
 	}
 	wg.Wait()
-	for _, msgs := range kept {
-		for i := range msgs {
-			if msgs[i] != copies[0] {
-				t.Fatalf("message %d has become %v (number %d), it was %v", copies[0].Seq, msgs[i], msgs[i].Seq, copies[0])
-			}
-			copies = copies[1:]
-		}
-	}
 }
 
 // In the long run nothing is allocated for a message that is received by Recv.
