@@ -10,6 +10,7 @@ type channel struct {
 
 	in     chan envelope // from any subscriber; never closed, but sealed at the end
 	quit   chan struct{} // closed by end: of the hub, or when the last one has left
+	ended  atomic.Bool   // quit is closed, or about to be
 	done   chan struct{} // closed by run, its last act
 	poke   chan struct{} // see pending; never closed
 	maxRun uint32        // how many messages a run may have
@@ -85,6 +86,7 @@ func startChannel(h *Hub, name string, o ChannelOptions) *channel {
 
 // end makes run return. Whoever took the channel out of the registry calls it.
 func (c *channel) end() {
+	c.ended.Store(true)
 	close(c.quit)
 	c.wake()
 }

@@ -4,13 +4,17 @@ import "time"
 
 // forward stamps messages and hands them to every subscriber.
 func (o *owner) forward(p span) {
-	now := time.Now().UnixNano()
+	now := o.clock.now()
 	seq := o.messages.Load()
 	msgs, from := p.messages(), p.from()
+	sole := from[0] // who sent them all, or nil
 	for i := range msgs {
 		seq++
 		msgs[i].Seq = seq
 		sender := from[i]
+		if sender != sole {
+			sole = nil
+		}
 		sender.sentIn = o.turn
 		if !sender.opts.KeepTimestamps {
 			msgs[i].Timestamp = now
@@ -21,7 +25,7 @@ func (o *owner) forward(p span) {
 	// First everybody gets what fits, then we wait for those who are behind:
 	// one slow subscriber does not keep this batch from the others.
 	for _, s := range o.subs {
-		if s.opts.SendOnly {
+		if s.opts.SendOnly || s == sole && !s.opts.OwnMessages {
 			continue
 		}
 		if len(s.filter.filters) == 0 && s.sentIn != o.turn {
@@ -32,11 +36,21 @@ func (o *owner) forward(p span) {
 			o.offer(s, run)
 		}
 	}
-	clear(o.runs)
 	clear(from)
 	o.turn++
-	o.waitForRoom()
+	if len(o.late) > 0 {
+		o.waitForRoom()
+	}
 	p.slab.done(len(msgs))
+	if len(o.runs) > 0 || len(o.copied) > 0 {
+		o.forgetRuns()
+	}
+}
+
+// forgetRuns ends the use of what pick has returned.
+func (o *owner) forgetRuns() {
+	clear(o.runs)
+	o.runs = o.runs[:0]
 	for _, c := range o.copied {
 		c.slab.done(int(c.n))
 	}
@@ -93,6 +107,10 @@ func (o *owner) pick(s *Subscriber, p span) []span {
 // offer hands over what fits and treats the rest as the policy says. It never
 // waits: what a full queue under Block cannot take is noted in late.
 func (o *owner) offer(s *Subscriber, p span) {
+	if s.late < 0 && s.queue.fits(int(p.n)) {
+		s.queue.push(p, s.filter.gen)
+		return
+	}
 	if n := len(o.late); n > 0 && o.late[n-1].sub == s { // keep the order
 		o.late[n-1].rest = append(o.late[n-1].rest, p)
 		return
@@ -131,4 +149,21 @@ func (o *owner) handOver(s *Subscriber, p span, gen uint32) (rest span) {
 		return p
 	}
 	return span{}
+}
+
+// A clock tells the time in nanoseconds since 1970. It asks the operating system
+// for the wall clock once a second, and in between only for how long that is ago,
+// which takes half as long.
+type clock struct {
+	set  time.Time
+	wall int64
+}
+
+func (c *clock) now() int64 {
+	if ago := time.Since(c.set); ago < time.Second {
+		return c.wall + int64(ago)
+	}
+	c.set = time.Now()
+	c.wall = c.set.UnixNano()
+	return c.wall
 }

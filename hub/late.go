@@ -24,9 +24,6 @@ const stallAfter = time.Second
 
 // waitForRoom hands the rest to those who are late as they make room.
 func (o *owner) waitForRoom() {
-	if len(o.late) == 0 {
-		return
-	}
 	now := time.Now()
 	for i := range o.late {
 		o.late[i].since = now
@@ -34,11 +31,7 @@ func (o *owner) waitForRoom() {
 	for o.serveAll(now); len(o.late) > 0; {
 		select {
 		case <-o.poke:
-			select {
-			case <-o.quit:
-				o.ending = true
-			default:
-			}
+			o.ending = o.ending || o.ended.Load()
 			o.serveReady() // always: there is one token for all answers
 			if o.ending || o.pending.Load() != nil {
 				o.control()

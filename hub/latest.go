@@ -54,10 +54,15 @@ func (q *queue) pushLatest(p span, gen uint32) {
 	}
 }
 
-// takeLatest returns up to most of the oldest messages that there are, or none.
-func (q *queue) takeLatest(most int) (b batch) {
+// takeLatest returns up to most of the oldest messages that there are, or none. It
+// returns one if that is not the one that next is the number of: then the loss is
+// told first, and meanwhile the others can still be dropped.
+func (q *queue) takeLatest(most int, next uint32) (b batch) {
 	l := <-q.box
 	if l.n > 0 {
+		if l.batches[l.gone].ord != next {
+			most = 1
+		}
 		b = l.take(most)
 	}
 	q.box <- l

@@ -164,6 +164,11 @@ func (m *Message) Validate() error {
 	if m.Flags == 0 && m.ID <= maxStandard && m.Len <= 8 && m.Timestamp >= 0 {
 		return nil // most traffic there is
 	}
+	return m.fault()
+}
+
+// fault is Validate, without the short way.
+func (m *Message) fault() error {
 	f := m.Flags
 	switch {
 	case f&^allFlags != 0:

@@ -525,7 +525,7 @@ func (r *modelRunner) readOnce(ctx context.Context, s *modelSub, batch bool) err
 			return err
 		}
 	}
-	if batch && s.opts.Policy == hub.DropOldest && got[0].Seq != 0 && s.out == nil {
+	if batch && s.opts.Policy == hub.DropOldest && got[0].Seq != 0 && s.out == nil && !s.loose {
 		// All up to the next loss, and it has looked what follows that.
 		for len(s.items) > 0 && !s.items[0].lost {
 			if s.items[0].must() {

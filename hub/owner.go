@@ -16,7 +16,8 @@ type owner struct {
 	collected writer
 	run       span // as it lies in the intake
 
-	turn uint64 // counts calls of forward, from 1; see Subscriber.sentIn
+	clock clock
+	turn  uint64 // counts calls of forward, from 1; see Subscriber.sentIn
 
 	runs   []span    // scratch of pick
 	copies writer    // what pick copies
@@ -35,16 +36,19 @@ func (c *channel) run() {
 	defer close(c.done)
 	o := owner{channel: c, turn: 1}
 	for !o.ending {
-		o.handle(<-c.in)
-		for n := 0; n < maxRound && len(c.in) > 0; n++ { // nobody else receives: it is there
-			o.handle(<-c.in)
+		e := <-c.in
+		if e.op == nil && len(c.in) == 0 { // as always on a quiet bus: nothing to collect
+			e.n = e.closeRun()
+			o.control()
+			o.forward(e.span)
+		} else {
+			o.handle(e)
+			for n := 0; n < maxRound && len(c.in) > 0; n++ { // nobody else receives: it is there
+				o.handle(<-c.in)
+			}
+			o.flush()
 		}
-		o.flush()
-		select {
-		case <-c.quit:
-			o.ending = true
-		default:
-		}
+		o.ending = o.ending || c.ended.Load()
 	}
 	o.finish()
 	o.waitForLogs()
@@ -117,16 +121,21 @@ func (o *owner) flush() {
 	if o.run.n > 0 && o.collected.len() > 0 {
 		o.settle()
 	}
-	o.forwardCollected()
+	o.control()
+	if o.collected.len() > 0 {
+		o.forward(o.collected.finish())
+	}
 	if p := o.run; p.n > 0 {
 		o.run = span{}
 		o.forward(p)
 	}
-	for _, t := range o.ticks {
-		t.tick.Store(true)
+	if len(o.ticks) > 0 {
+		for _, t := range o.ticks {
+			t.tick.Store(true)
+		}
+		clear(o.ticks)
+		o.ticks = o.ticks[:0]
 	}
-	clear(o.ticks)
-	o.ticks = o.ticks[:0]
 }
 
 // forwardCollected does what is pending and forwards what is collected.
@@ -137,11 +146,15 @@ func (o *owner) forwardCollected() {
 	}
 }
 
-// control does what was posted, in the order of posting.
+// control does what was posted.
 func (o *owner) control() {
-	if o.pending.Load() == nil {
-		return
+	if o.pending.Load() != nil {
+		o.doPosted()
 	}
+}
+
+// doPosted does it in the order of posting.
+func (o *owner) doPosted() {
 	var first *op
 	for p := o.pending.Swap(nil); p != nil; {
 		next := p.next

@@ -73,6 +73,11 @@ func (q *queue) init(limit int, policy Policy) {
 // free returns how many more messages the queue takes. Only the channel asks.
 func (q *queue) free() int { return q.limit - q.ahead() - int(q.given-q.taken.Load()) }
 
+// fits reports whether all of n messages can just be pushed.
+func (q *queue) fits(n int) bool {
+	return q.policy != DropOldest && len(q.tail) == 0 && q.free() >= n
+}
+
 // ahead returns how many messages wait in the buffer of C. They are counted as
 // taken as soon as they are there.
 func (q *queue) ahead() int {

@@ -6,7 +6,8 @@ import "context"
 type receiver struct {
 	batch []Message  // the latest one
 	pos   int        // in batch, of the next message to hand out
-	slab  *slab      // to give back when batch is handed out, or nil
+	slab  *slab      // that batch lies in, or the one before, or nil
+	held  int64      // how many batches of it are to be given back
 	judge *filterSet // that all of these have passed
 	next  uint32     // the ord that the next batch has if nothing is lost
 	gap   bool       // something was lost before them, and that is not told yet
@@ -40,13 +41,17 @@ func (s *Subscriber) makeReady() {
 func (r *receiver) left() []Message     { return r.batch[r.pos:] }
 func (r *receiver) set(batch []Message) { r.batch, r.pos = batch, 0 }
 
-// giveBack ends the use of the batch's memory.
-func (r *receiver) giveBack() {
-	r.set(nil)
-	if slab := r.slab; slab != nil {
-		r.slab = nil
-		slab.giveBack(1)
+// hold keeps the slab of the next batch, and gives back the one before when that
+// is another: what was received from it may be written over now.
+func (r *receiver) hold(next *slab) {
+	if next == r.slab {
+		r.held++
+		return
 	}
+	if r.slab != nil {
+		r.slab.giveBack(r.held)
+	}
+	r.slab, r.held = next, 1
 }
 
 // overflow is the error frame for messages that were lost for want of room, as
@@ -88,8 +93,9 @@ func (s *Subscriber) next(ctx context.Context) (*Message, error) {
 // without waiting, as far as it lies together in memory. It waits and fails
 // like Recv.
 //
-// The slice is shared with other subscribers. It is never written again: keep
-// it as long as you like, but do not write to it.
+// The slice is shared with other subscribers: do not write to it. It stays as it
+// is until the next receive call, whether that succeeds or not; then its memory is
+// used again. Copy what is to be kept longer, with [slices.Clone] or append.
 func (s *Subscriber) RecvBatch(ctx context.Context) ([]Message, error) {
 	if f := s.queue.feed.Load(); f != nil {
 		m, err := f.recv(ctx)
@@ -122,14 +128,13 @@ const maxSingles = 64
 func (s *Subscriber) moreLatest(batch []Message) []Message {
 	r, shared := &s.receiver, true
 	for len(batch) < maxSingles {
-		b := s.queue.takeLatest(maxSingles - len(batch))
+		b := s.queue.takeLatest(maxSingles-len(batch), r.next)
 		if b.n == 0 {
 			break
 		}
 		if shared {
 			batch, shared = append(make([]Message, 0, maxSingles), batch...), false
 		}
-		r.giveBack()
 		if s.accept(b, true); r.gap {
 			break
 		}
@@ -185,10 +190,9 @@ func (s *Subscriber) fill(stop <-chan struct{}, why func() error, most int) erro
 		if r.pos < len(r.batch) || r.gap {
 			return nil
 		}
-		r.giveBack()
 		offered := uint32(s.queue.offered.Load())
 		if s.queue.box != nil {
-			if b := s.queue.takeLatest(most); b.n > 0 {
+			if b := s.queue.takeLatest(most, r.next); b.n > 0 {
 				s.accept(b, true)
 				continue
 			}
@@ -246,7 +250,7 @@ func (s *Subscriber) accept(b batch, ok bool) bool {
 	r.next = b.ord + b.n
 	r.set(b.messages())
 	if b.slab.home != nil {
-		r.slab = b.slab
+		r.hold(b.slab)
 	}
 	if b.gen != r.judge.gen {
 		r.judge = s.filters.Load()
@@ -276,7 +280,6 @@ func (s *Subscriber) discard() {
 		}
 	}
 	n := len(left) - len(kept)
-	r.giveBack()
 	r.set(kept)
 	s.took(n)
 	s.queue.discarded.Add(uint64(n))

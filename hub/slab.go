@@ -106,8 +106,7 @@ func (b *intake) reserve(n int) span {
 	for {
 		current := b.slab.Load()
 		if current != nil {
-			end := current.used.Add(uint32(n))
-			if int(end) <= len(current.msgs) {
+			if end := current.used.Add(uint32(n)); int(end) <= len(current.msgs) {
 				return span{current, end - uint32(n), uint32(n)}
 			}
 		}

@@ -143,7 +143,7 @@ func (s *Subscriber) Send(ctx context.Context, m Message) error {
 		return err
 	}
 	p := s.channel.intake.write(&m, s)
-	if s.channel.extend(p) {
+	if s.channel.last.Load() != nil && s.channel.extend(p) {
 		s.sent.Add(1)
 		return nil
 	}
@@ -221,12 +221,16 @@ func (s *Subscriber) checkSend(ctx context.Context) error {
 // put puts e into the channel's inbox. A token in stall ends the wait for room
 // there.
 func (s *Subscriber) put(ctx context.Context, e envelope, stall <-chan struct{}) error {
-	run, gen := s.channel.openRun(&e), e.slab.gen
+	var run *atomic.Uint64
+	c, gen := s.channel, uint64(0)
+	if len(c.in) > 0 { // or else the channel is about to take it, and would close a run at once
+		run, gen = c.openRun(&e), e.slab.gen
+	}
 	select {
-	case s.channel.in <- e:
+	case c.in <- e:
 	default:
 		select {
-		case s.channel.in <- e:
+		case c.in <- e:
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-stall:
@@ -238,7 +242,9 @@ func (s *Subscriber) put(ctx context.Context, e envelope, stall <-chan struct{})
 	if run != nil {
 		startRun(run, gen, e.n) // the slab may be somebody else's by now
 	}
-	s.channel.follow(run)
+	if c.last.Load() != run {
+		c.last.Store(nil) // nothing may be added to what is before it
+	}
 	s.sent.Add(uint64(e.n))
 	return nil
 }
