@@ -98,9 +98,16 @@ func (c *channel) wake() {
 	case c.poke <- struct{}{}:
 	default:
 	}
+	c.offer(envelope{op: wake})
+}
+
+// offer puts e into the inbox if that has room.
+func (c *channel) offer(e envelope) bool {
 	select {
-	case c.in <- envelope{op: wake}:
+	case c.in <- e:
+		return true
 	default:
+		return false
 	}
 }
 
@@ -108,12 +115,9 @@ func (c *channel) wake() {
 // a place before what is in it: the caller does not wait for a slow subscriber.
 // It returns false if the channel has ended.
 func (c *channel) tell(o *op) bool {
-	select {
-	case <-c.quit:
-	case c.in <- envelope{op: o}:
+	if !c.ended.Load() && c.offer(envelope{op: o}) {
 		c.follow(nil)
 		return true
-	default:
 	}
 	return c.post(o)
 }

@@ -29,7 +29,11 @@ func (o *owner) forward(p span) {
 			continue
 		}
 		if len(s.filter.filters) == 0 && s.sentIn != o.turn {
-			o.offer(s, p)
+			if s.queue.fits(int(p.n)) { // and it is not late: it would be so for this one
+				s.queue.push(p, s.filter.gen)
+			} else {
+				o.offer(s, p)
+			}
 			continue
 		}
 		for _, run := range o.pick(s, p) {
@@ -107,10 +111,6 @@ func (o *owner) pick(s *Subscriber, p span) []span {
 // offer hands over what fits and treats the rest as the policy says. It never
 // waits: what a full queue under Block cannot take is noted in late.
 func (o *owner) offer(s *Subscriber, p span) {
-	if s.late < 0 && s.queue.fits(int(p.n)) {
-		s.queue.push(p, s.filter.gen)
-		return
-	}
 	if n := len(o.late); n > 0 && o.late[n-1].sub == s { // keep the order
 		o.late[n-1].rest = append(o.late[n-1].rest, p)
 		return

@@ -81,7 +81,7 @@ func (s *Subscriber) C() <-chan Message {
 func (s *Subscriber) remains() chan Message {
 	var rest []Message
 	for {
-		m, err := s.recv(nil, nil)
+		m, err := s.recv(context.Background())
 		if err != nil {
 			break
 		}
@@ -122,7 +122,7 @@ func (f *feed) run() {
 			s.took(n)
 			continue
 		}
-		m, err := s.recv(f.look, func() error { return errLook })
+		m, err := s.recv(looks{f})
 		switch {
 		case err == errLook:
 			f.answer(nil)
@@ -134,8 +134,13 @@ func (f *feed) run() {
 	}
 }
 
-// errLook is how recv tells run that somebody has sent to look.
+// looks is what run waits with: until somebody sends to look.
+type looks struct{ *feed }
+
 var errLook = errors.New("look")
+
+func (l looks) Done() <-chan struct{} { return l.look }
+func (l looks) Err() error            { return errLook }
 
 // hand puts m into out. It returns false if it is not to go on.
 func (f *feed) hand(m Message) bool {
@@ -243,7 +248,7 @@ func (f *feed) received(m Message, ok bool) (*Message, error) {
 // rest receives what the goroutine could not hand out before it ended.
 func (f *feed) rest() (*Message, error) {
 	<-f.done
-	return f.sub.recv(nil, nil)
+	return f.sub.recv(context.Background())
 }
 
 // more adds to batch what out holds, up to most messages in all.

@@ -44,14 +44,18 @@ func (r *receiver) set(batch []Message) { r.batch, r.pos = batch, 0 }
 // hold keeps the slab of the next batch, and gives back the one before when that
 // is another: what was received from it may be written over now.
 func (r *receiver) hold(next *slab) {
-	if next == r.slab {
-		r.held++
-		return
+	if next != r.slab {
+		r.letGo()
+		r.slab = next
 	}
+	r.held++
+}
+
+func (r *receiver) letGo() {
 	if r.slab != nil {
 		r.slab.giveBack(r.held)
+		r.held = 0
 	}
-	r.slab, r.held = next, 1
 }
 
 // overflow is the error frame for messages that were lost for want of room, as
@@ -86,7 +90,7 @@ func (s *Subscriber) next(ctx context.Context) (*Message, error) {
 	if f := s.queue.feed.Load(); f != nil {
 		return f.recv(ctx)
 	}
-	return s.recv(ctx.Done(), ctx.Err)
+	return s.recv(ctx)
 }
 
 // RecvBatch returns the next messages: at least one, and what else it can have
@@ -105,7 +109,7 @@ func (s *Subscriber) RecvBatch(ctx context.Context) ([]Message, error) {
 		return f.more([]Message{*m}, maxSingles), nil
 	}
 	r := &s.receiver
-	if err := s.fill(ctx.Done(), ctx.Err, s.opts.Queue); err != nil {
+	if err := s.fill(ctx, s.opts.Queue); err != nil {
 		return nil, err
 	}
 	if r.gap {
@@ -145,10 +149,15 @@ func (s *Subscriber) moreLatest(batch []Message) []Message {
 	return batch
 }
 
-// recv is next for a receiver that does not receive through C. When stop is
-// ready it fails with why().
-func (s *Subscriber) recv(stop <-chan struct{}, why func() error) (*Message, error) {
-	if err := s.fill(stop, why, 1); err != nil {
+// A waiter says when to stop waiting, and why. Every ctx is one.
+type waiter interface {
+	Done() <-chan struct{}
+	Err() error
+}
+
+// recv is next for a receiver that does not receive through C.
+func (s *Subscriber) recv(w waiter) (*Message, error) {
+	if err := s.fill(w, 1); err != nil {
 		return &nothing, err
 	}
 	r := &s.receiver
@@ -157,7 +166,9 @@ func (s *Subscriber) recv(stop <-chan struct{}, why func() error) (*Message, err
 	}
 	m := &r.batch[r.pos]
 	r.pos++
-	s.took(1)
+	if s.queue.took(1) {
+		s.makeReady()
+	}
 	return m, nil
 }
 
@@ -176,7 +187,7 @@ func (s *Subscriber) tellGap() *Message {
 
 // fill returns nil when there is something left, or a gap to tell. Under
 // DropOldest it takes up to most messages: the others can still be dropped.
-func (s *Subscriber) fill(stop <-chan struct{}, why func() error, most int) error {
+func (s *Subscriber) fill(w waiter, most int) error {
 	r := &s.receiver
 	for {
 		if alerts := s.alerts.Load(); alerts&alertClosed != 0 {
@@ -197,10 +208,15 @@ func (s *Subscriber) fill(stop <-chan struct{}, why func() error, most int) erro
 				continue
 			}
 		}
+		stop := w.Done()
 		if stop == nil && !s.opts.ErrorFrames {
 			// Nothing to select on and nothing to compare: much the cheapest way to wait.
-			if b, ok := <-s.queue.batches; !s.accept(b, ok) {
+			b, ok := <-s.queue.batches
+			if !s.accept(b, ok) {
 				return ErrClosed
+			}
+			if r.pos < len(r.batch) && s.alerts.Load() == 0 {
+				return nil
 			}
 			continue
 		}
@@ -223,7 +239,7 @@ func (s *Subscriber) fill(stop <-chan struct{}, why func() error, most int) erro
 				return ErrClosed
 			}
 		case <-stop:
-			return why()
+			return w.Err()
 		}
 	}
 }

@@ -60,7 +60,7 @@ func startRun(run *atomic.Uint64, gen uint64, n uint32) {
 // follow is called by whoever has put something into the inbox: run, or nil for
 // anything else. Nothing may be added to what is before it.
 func (c *channel) follow(run *atomic.Uint64) {
-	if last := c.last.Load(); last != run {
+	if c.last.Load() != run {
 		c.last.Store(nil)
 	}
 }

@@ -80,8 +80,8 @@ type intake struct {
 }
 
 // write copies m to a place of its own, for nobody to write to but the channel.
-func (b *intake) write(m *Message, from *Subscriber) span {
-	p := b.reserve(1)
+func (b *intake) write(m *Message, from *Subscriber) (p span) {
+	p = b.reserve(1)
 	to := &p.slab.msgs[p.off]
 	*to = *m
 	to.Flags &^= Own

@@ -142,12 +142,15 @@ func (s *Subscriber) Send(ctx context.Context, m Message) error {
 	if err := m.Validate(); err != nil {
 		return err
 	}
-	p := s.channel.intake.write(&m, s)
-	if s.channel.last.Load() != nil && s.channel.extend(p) {
-		s.sent.Add(1)
-		return nil
+	c := s.channel
+	p := c.intake.write(&m, s)
+	if last := c.last.Load(); last == nil && len(c.in) == 0 && c.offer(envelope{span: p}) {
+		c.follow(nil) // as on a quiet bus: the channel takes it at once
+	} else if last == nil || !c.extend(p) {
+		return s.put(ctx, envelope{span: p}, s.stall)
 	}
-	return s.put(ctx, envelope{span: p}, s.stall)
+	s.sent.Add(1)
+	return nil
 }
 
 // SendBatch sends messages as [Subscriber.Send] does, all or none of them,
@@ -221,14 +224,9 @@ func (s *Subscriber) checkSend(ctx context.Context) error {
 // put puts e into the channel's inbox. A token in stall ends the wait for room
 // there.
 func (s *Subscriber) put(ctx context.Context, e envelope, stall <-chan struct{}) error {
-	var run *atomic.Uint64
-	c, gen := s.channel, uint64(0)
-	if len(c.in) > 0 { // or else the channel is about to take it, and would close a run at once
-		run, gen = c.openRun(&e), e.slab.gen
-	}
-	select {
-	case c.in <- e:
-	default:
+	c := s.channel
+	run, gen := c.openRun(&e), e.slab.gen
+	if !c.offer(e) {
 		select {
 		case c.in <- e:
 		case <-ctx.Done():
@@ -242,9 +240,7 @@ func (s *Subscriber) put(ctx context.Context, e envelope, stall <-chan struct{})
 	if run != nil {
 		startRun(run, gen, e.n) // the slab may be somebody else's by now
 	}
-	if c.last.Load() != run {
-		c.last.Store(nil) // nothing may be added to what is before it
-	}
+	c.follow(run)
 	s.sent.Add(uint64(e.n))
 	return nil
 }
