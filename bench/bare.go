@@ -159,3 +159,42 @@ func (b *bareChans) send(_ int, m *hub.Message) error {
 }
 
 func (b *bareChans) close() {}
+
+// bareSelect is the bare fan-out whose subscribers may leave: the loops that
+// receive in a select, as they must to end with their ctx, need a publisher that
+// sends in one, or it hangs at the first full chan that nobody reads any more.
+var bareSelect = &contender{
+	name: "bare chans, both ends select",
+	kind: handmade,
+	about: "as bare chans, but the publisher sends in a select with a second case too. So it can end when a subscriber has left: " +
+		"what a program with select loops needs at the least. Only where subscribers receive in a select",
+	open: func(j *job) (system, error) {
+		return &bareSelects{bareChans: openBare(j, queueSize), ended: make(chan struct{})}, nil
+	},
+	cannot: func(j *job) string {
+		if !j.selects {
+			return "only where subscribers receive in a select"
+		}
+		return ""
+	},
+}
+
+type bareSelects struct {
+	*bareChans
+	ended chan struct{} // never closed
+}
+
+func (b *bareSelects) publish(p int, from, to uint64) error {
+	var m hub.Message
+	for n := from; n < to; n++ {
+		stamp(&m, p, n)
+		for _, out := range b.ins {
+			select {
+			case out <- m:
+			case <-b.ended:
+				return errEnded
+			}
+		}
+	}
+	return nil
+}

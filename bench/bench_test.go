@@ -210,7 +210,7 @@ func TestNumber(t *testing.T) {
 
 // made up results: every contender has the ratio that figure says.
 func madeUp(figure func(*contender) float64) *results {
-	r := &results{contenders: contenders("python3"), repeats: 3, cells: map[string]map[string]*cell{}, trips: map[string]*trip{}, comings: map[string]*coming{}, kept: map[string]series{}}
+	r := &results{contenders: contenders("python3"), repeats: 3, cells: map[string]map[string]*cell{}, trips: map[string]*trip{}, links: map[string]*trip{}, comings: map[string]*coming{}, kept: map[string]series{}}
 	for _, w := range workloads {
 		r.cells[w.name] = map[string]*cell{}
 		for _, ct := range r.contenders {
@@ -228,7 +228,7 @@ func madeUp(figure func(*contender) float64) *results {
 		}
 	}
 	for _, ct := range r.contenders {
-		if !canTrip(ct) {
+		if !oneBus.can(ct) {
 			continue
 		}
 		x := figure(ct)

@@ -22,32 +22,55 @@ var (
 	bareUnbuffered = &contender{name: "two bare chans, unbuffered", kind: floor, open: func(j *job) (system, error) { return openBare(j, 0), nil }}
 )
 
-// endpoints opens two nodes: two subscribers of one channel of a hub, and for
-// everybody else one system there and another one back. In either case a
-// message passes as many goroutines.
-func endpoints(ct *contender) (a, b endpoint, end func(), err error) {
-	if ct.kind == hubKind {
-		h := hub.New(nil)
-		for _, e := range []*endpoint{&a, &b} {
-			s, err := h.Open("can0", nil)
-			if err != nil {
-				return a, b, nil, err
-			}
-			e.send = func(m *hub.Message) error { return s.Send(background, *m) }
-			e.recv = func(m *hub.Message) (err error) {
-				*m, err = s.Recv(background)
-				return err
-			}
-			if ct == hubChan {
-				out := s.C()
-				e.recv = func(m *hub.Message) error {
-					*m = <-out
-					return nil
-				}
+// onOneBus opens two nodes on one bus: two subscribers of one channel of a hub, or
+// of one instance of anything else. Where a node is sent its own messages too, it
+// throws them away.
+func onOneBus(ct *contender) (a, b endpoint, end func(), err error) {
+	if ct.kind != hubKind {
+		sys, err := ct.open(&job{publishers: 2, subscribers: 2})
+		if err != nil {
+			return a, b, nil, err
+		}
+		both := sys.(stepper)
+		node := func(me int) endpoint {
+			return endpoint{
+				send: func(m *hub.Message) error { return both.send(me, m) },
+				recv: func(m *hub.Message) error {
+					for {
+						if err := both.recv(me, m); err != nil || sender(m) != me {
+							return err
+						}
+					}
+				},
 			}
 		}
-		return a, b, func() { h.Close() }, nil
+		return node(0), node(1), both.close, nil
 	}
+	h := hub.New(nil)
+	for _, e := range []*endpoint{&a, &b} {
+		s, err := h.Open("can0", nil)
+		if err != nil {
+			return a, b, nil, err
+		}
+		e.send = func(m *hub.Message) error { return s.Send(background, *m) }
+		e.recv = func(m *hub.Message) (err error) {
+			*m, err = s.Recv(background)
+			return err
+		}
+		if ct == hubChan {
+			out := s.C()
+			e.recv = func(m *hub.Message) error {
+				*m = <-out
+				return nil
+			}
+		}
+	}
+	return a, b, func() { h.Close() }, nil
+}
+
+// onTwoLinks opens two nodes that do not share a bus: one instance of ct there, and
+// another one back.
+func onTwoLinks(ct *contender) (a, b endpoint, end func(), err error) {
 	var both [2]stepper
 	for i := range both {
 		sys, err := ct.open(&job{publishers: 1, subscribers: 1})
@@ -65,16 +88,33 @@ func endpoints(ct *contender) (a, b endpoint, end func(), err error) {
 	return ep(both[0], both[1]), ep(both[1], both[0]), func() { both[0].close(); both[1].close() }, nil
 }
 
-// canTrip reports whether ct takes part in the round trip.
-func canTrip(ct *contender) bool {
-	return ct.measure == nil && ct != hubBatch && ct != bare
+// setSender makes m a message of node p, and sender tells whose it is.
+func setSender(m *hub.Message, p int)  { m.Data[7] = byte(p) }
+func sender(m *hub.Message) (node int) { return int(m.Data[7]) }
+
+// A tripForm is how two nodes reach each other.
+type tripForm struct {
+	name string
+	open func(*contender) (a, b endpoint, end func(), err error)
+	can  func(*contender) bool
 }
+
+var (
+	oneBus = tripForm{"on one bus", onOneBus, func(ct *contender) bool {
+		// Who publishes with watermill waits here until it has itself acknowledged
+		// what it publishes.
+		return ct.measure == nil && ct.kind != floor && ct != bareSelect && ct != hubBatch && ct != watermillChannel
+	}}
+	twoLinks = tripForm{"a link there and one back", onTwoLinks, func(ct *contender) bool {
+		return ct.measure == nil && ct != bare && ct != bareSelect && ct != hubBatch
+	}}
+)
 
 // trips has two nodes answer each other for about d, and returns the time of
 // each round trip in nanoseconds, sorted.
-func trips(ct *contender, d time.Duration) (ns []float64, err error) {
+func trips(f tripForm, ct *contender, d time.Duration) (ns []float64, err error) {
 	runtime.GC()
-	a, b, end, err := endpoints(ct)
+	a, b, end, err := f.open(ct)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +126,7 @@ func trips(ct *contender, d time.Duration) (ns []float64, err error) {
 				answered <- err
 				return
 			}
+			setSender(&m, 1)
 			if err := b.send(&m); err != nil || m.Len == 0 {
 				answered <- err
 				return
@@ -107,6 +148,7 @@ func trips(ct *contender, d time.Duration) (ns []float64, err error) {
 		if err := a.recv(&pong); err != nil {
 			return nil, err
 		}
+		setSender(&pong, 0)
 		if !ping.Equal(pong) || ping.Data != pong.Data {
 			return nil, fmt.Errorf("%s: sent %v, received %v", ct.name, ping, pong)
 		}

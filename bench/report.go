@@ -162,12 +162,25 @@ func (r *results) ratio(ct *contender, w workload) string {
 
 func (r *results) tripTable(p printf) {
 	p("## Round trip\n\n")
-	p("Two nodes answer each other: two subscribers of one channel of the hub, or one instance of a library there and\n")
-	p("one back. The ratios are to two bare chans of capacity 1 (less is better), the times in microseconds.\n\n")
-	p("| | median, ratio | 99th percentile, ratio | median | 99th percentile |\n|---|---:|---:|---:|---:|\n")
+	p("Two nodes answer each other. On one bus: two subscribers of one channel of the hub, or of one instance of anything\n")
+	p("else; where a node is sent its own messages too, it throws them away. On two links: one instance there and another\n")
+	p("one back, so the nodes share no order. The ratios are to two bare chans of capacity 1 (less is better), the times in\n")
+	p("microseconds.\n\n")
+	p("| | one bus: median, ratio | 99th percentile, ratio | median | 99th percentile | two links: median, ratio | median |\n|---|---:|---:|---:|---:|---:|---:|\n")
 	for _, ct := range append([]*contender{bareTrip, bareUnbuffered}, r.contenders...) {
+		row, some := "", false
 		if t := r.trips[ct.name]; t != nil && t.err == nil {
-			p("| %s | %s | %s | %s | %s |\n", ct.name, t.ratios, t.p99Ratios, number(t.p50.median()/1000), number(t.p99.median()/1000))
+			row, some = fmt.Sprintf(" %s | %s | %s | %s |", t.ratios, t.p99Ratios, number(t.p50.median()/1000), number(t.p99.median()/1000)), true
+		} else {
+			row = " - | - | - | - |"
+		}
+		if t := r.links[ct.name]; t != nil && t.err == nil {
+			row, some = row+fmt.Sprintf(" %s | %s |", t.ratios, number(t.p50.median()/1000)), true
+		} else {
+			row += " - | - |"
+		}
+		if some {
+			p("| %s |%s\n", ct.name, row)
 		}
 	}
 	p("\n")

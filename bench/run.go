@@ -17,7 +17,8 @@ type results struct {
 	took       time.Duration
 
 	cells   map[string]map[string]*cell
-	trips   map[string]*trip
+	trips   map[string]*trip // on one bus
+	links   map[string]*trip // a link there and one back
 	comings map[string]*coming
 	kept    map[string]series // by name of nuisance
 	crowd   *crowd
@@ -98,6 +99,7 @@ func (b *benchmark) run() *results {
 		repeats:    b.repeats,
 		cells:      make(map[string]map[string]*cell),
 		trips:      make(map[string]*trip),
+		links:      make(map[string]*trip),
 		comings:    make(map[string]*coming),
 		kept:       make(map[string]series),
 	}
@@ -203,29 +205,28 @@ func (b *benchmark) measure(w workload, ct *contender) (outcome, error) {
 }
 
 func (b *benchmark) roundTrips(r *results) {
-	all := []*contender{bareUnbuffered}
-	for _, ct := range b.contenders {
-		if canTrip(ct) {
-			all = append(all, ct)
-		}
-	}
-	all = append([]*contender{bareTrip}, all...)
-	for _, ct := range all {
-		r.trips[ct.name] = &trip{}
+	b.tripsOf(r, oneBus, b.contenders, r.trips)
+	b.tripsOf(r, twoLinks, append([]*contender{bareTrip, bareUnbuffered}, b.contenders...), r.links)
+}
+
+func (b *benchmark) tripsOf(r *results, f tripForm, contenders []*contender, all map[string]*trip) {
+	contenders = slices.DeleteFunc(slices.Clone(contenders), func(ct *contender) bool { return !f.can(ct) })
+	for _, ct := range contenders {
+		all[ct.name] = &trip{}
 	}
 	for range b.repeats {
-		for _, ct := range all {
-			t := r.trips[ct.name]
+		for _, ct := range contenders {
+			t := all[ct.name]
 			if t.err != nil {
 				continue
 			}
-			base, err := trips(bareTrip, b.target/2)
+			base, err := trips(twoLinks, bareTrip, b.target/2)
 			var ns []float64
 			if err == nil {
-				ns, err = trips(ct, b.target)
+				ns, err = trips(f, ct, b.target)
 			}
 			if t.err = err; err != nil {
-				r.fail(fmt.Errorf("%s: %w", roundTrip, err))
+				r.fail(fmt.Errorf("%s %s: %w", roundTrip, f.name, err))
 				continue
 			}
 			p50, p99 := percentile(ns, 50), percentile(ns, 99)
@@ -234,8 +235,9 @@ func (b *benchmark) roundTrips(r *results) {
 			t.p99Ratios = append(t.p99Ratios, p99/percentile(base, 99))
 		}
 	}
-	for _, ct := range all {
-		t := r.trips[ct.name]
+	fmt.Fprintln(b.log, " ", f.name)
+	for _, ct := range contenders {
+		t := all[ct.name]
 		fmt.Fprintf(b.log, "  %-26s %8s us  %s\n", ct.name, number(t.p50.median()/1000), t.ratios)
 	}
 }

@@ -37,7 +37,7 @@ func contenders(python string) []*contender {
 	return []*contender{
 		bare,
 		hubRecv, hubBatch, hubChan,
-		chatHub, mutexHub,
+		bareSelect, chatHub, mutexHub,
 		cskr, dustin, moby, asaskevich, tailscale, watermillChannel, natsServer,
 		pythonCan(python), einride,
 	}
