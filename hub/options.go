@@ -19,9 +19,9 @@ type Options struct {
 // zero value is ready to use.
 type ChannelOptions struct {
 	// Inbox is how many sends the channel holds before the next ones wait. A
-	// SendBatch counts as one, and so may the Sends that one subscriber makes in
-	// a row, up to a quarter of Inbox: with the default, one that sends alone gets
-	// 4096 messages ahead. 1 to 65536. Default: 128.
+	// SendBatch counts as one, and so may Sends that are made in a row, up to a
+	// quarter of Inbox: with the default, senders get up to 4096 messages ahead.
+	// 1 to 65536. Default: 128.
 	Inbox int
 }
 

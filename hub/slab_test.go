@@ -96,33 +96,86 @@ func TestMemoryThatCameBackHoldsNothingThatIsStillToCome(t *testing.T) {
 	wg.Wait()
 }
 
-// In the long run nothing is allocated for a message that is received by Recv.
-func TestSendAndRecvMakeNoGarbage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := hub.New(nil)
-		defer h.Close()
-		tx, err := h.Open("can0", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rx, err := h.Open("can0", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx := context.Background()
-		thousand := func() {
-			for range 1000 {
-				if err := tx.Send(ctx, hub.Std(1)); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := rx.Recv(ctx); err != nil {
-					t.Fatal(err)
-				}
+// In the long run nothing is allocated for a message, however it is sent and
+// received: the memory of those before it is used again.
+func TestMessagesMakeNoGarbage(t *testing.T) {
+	ctx := context.Background()
+	one := func(t *testing.T, tx []*hub.Subscriber) {
+		for i := range 64 {
+			if err := tx[i%len(tx)].Send(ctx, hub.Std(1)); err != nil {
+				t.Fatal(err)
 			}
 		}
-		thousand()
-		if n := testing.AllocsPerRun(10, thousand); n > 20 {
-			t.Errorf("%v allocations for 1000 messages, want next to none", n)
+	}
+	batch := make([]hub.Message, 64)
+	many := func(t *testing.T, tx []*hub.Subscriber) {
+		if err := tx[0].SendBatch(ctx, batch); err != nil {
+			t.Fatal(err)
 		}
-	})
+	}
+	recv := func(t *testing.T, rx *hub.Subscriber) {
+		for range 64 {
+			if _, err := rx.Recv(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	recvBatch := func(t *testing.T, rx *hub.Subscriber) {
+		for n := 0; n < 64; {
+			msgs, err := rx.RecvBatch(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += len(msgs)
+		}
+	}
+	odd := []hub.Filter{{ID: 1, Mask: 1}}
+	for _, c := range []struct {
+		name    string
+		senders int
+		send    func(*testing.T, []*hub.Subscriber)
+		opts    hub.SubscriberOptions
+		receive func(*testing.T, *hub.Subscriber)
+	}{
+		{"Send, Recv", 1, one, hub.SubscriberOptions{}, recv},
+		{"Send of several, Recv", 3, one, hub.SubscriberOptions{}, recv},
+		{"SendBatch, RecvBatch", 1, many, hub.SubscriberOptions{}, recvBatch},
+		{"Send, Recv under DropOldest", 1, one, hub.SubscriberOptions{Policy: hub.DropOldest}, recv},
+		{"Send, Recv with filters", 2, one, hub.SubscriberOptions{Filters: odd}, recv},
+		{"Send, nobody receives under DropOldest", 1, one, hub.SubscriberOptions{Policy: hub.DropOldest}, nil},
+		{"SendBatch, nobody receives under DropNewest", 1, many, hub.SubscriberOptions{Policy: hub.DropNewest}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := hub.New(nil)
+				defer h.Close()
+				var tx []*hub.Subscriber
+				for range c.senders {
+					s, err := h.Open("can0", &hub.SubscriberOptions{SendOnly: true})
+					if err != nil {
+						t.Fatal(err)
+					}
+					tx = append(tx, s)
+				}
+				rx, err := h.Open("can0", &c.opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				const rounds = 64
+				thousand := func() {
+					for range rounds {
+						c.send(t, tx)
+						synctest.Wait()
+						if c.receive != nil {
+							c.receive(t, rx)
+						}
+					}
+				}
+				thousand() // slabs have their full size after this
+				if n := testing.AllocsPerRun(10, thousand); n > 8 {
+					t.Errorf("%v allocations for %d messages, want next to none", n, 64*rounds)
+				}
+			})
+		})
+	}
 }
