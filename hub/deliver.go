@@ -112,13 +112,13 @@ func (o *owner) pick(s *Subscriber, p span) []span {
 // waits: what a full queue under Block cannot take is noted in late.
 func (o *owner) offer(s *Subscriber, p span) {
 	if n := len(o.late); n > 0 && o.late[n-1].sub == s { // keep the order
-		o.late[n-1].rest = append(o.late[n-1].rest, p)
+		o.late[n-1].more = append(o.late[n-1].more, p)
 		return
 	}
 	gen := s.filter.gen
 	if p = o.handOver(s, p, gen); p.n > 0 {
 		s.late = len(o.late)
-		o.late = append(o.late, late{sub: s, rest: []span{p}, gen: gen, seen: s.queue.taken.Load()})
+		o.late = append(o.late, late{sub: s, rest: p, gen: gen, seen: s.queue.taken.Load()})
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 // in it.
 type late struct {
 	sub   *Subscriber
-	rest  []span
+	rest  span      // what is to be handed over next
+	more  []span    // and what after that
 	gen   uint32    // of the filters that let it through
 	since time.Time // it took something, or the wait began
 	seen  uint64    // what it had taken by then
@@ -105,11 +106,12 @@ func (o *owner) serve(i int, now time.Time) {
 func (o *owner) fit(l *late, now time.Time) bool {
 	s, q := l.sub, &l.sub.queue
 	if s.gone || s.isShut.Load() && !o.ending { // it closes: it wants no more
-		l.rest = nil
+		l.rest, l.more = span{}, nil
 	}
 	if l.gen != s.filter.gen {
-		for i, p := range l.rest {
-			l.rest[i] = s.filter.apply(p)
+		l.rest = s.filter.apply(l.rest)
+		for i, p := range l.more {
+			l.more[i] = s.filter.apply(p)
 		}
 		l.gen = s.filter.gen
 	}
@@ -120,13 +122,13 @@ func (o *owner) fit(l *late, now time.Time) bool {
 	if s.opts.BlockFor > 0 && now.Sub(l.since) >= s.opts.BlockFor {
 		q.giveUp()
 	}
-	for len(l.rest) > 0 {
-		if l.rest[0] = o.handOver(s, l.rest[0], l.gen); l.rest[0].n > 0 {
+	for {
+		if l.rest = o.handOver(s, l.rest, l.gen); l.rest.n > 0 || len(l.more) == 0 {
 			break
 		}
-		l.rest = l.rest[1:]
+		l.rest, l.more = l.more[0], l.more[1:]
 	}
-	if len(l.rest) > 0 && now.Sub(l.since) >= time.Duration(l.told+1)*stallAfter {
+	if l.rest.n > 0 && now.Sub(l.since) >= time.Duration(l.told+1)*stallAfter {
 		if l.told++; l.told == 1 {
 			o.logStall(s)
 		}
@@ -135,7 +137,7 @@ func (o *owner) fit(l *late, now time.Time) bool {
 		default: // it has not looked at the last one
 		}
 	}
-	return len(l.rest) > 0
+	return l.rest.n > 0
 }
 
 // need returns for how many messages l waits. If it is late beyond measure, any
@@ -144,7 +146,8 @@ func (l *late) need() (n uint32) {
 	if l.sub.opts.BlockFor > 0 || l.told > 0 {
 		return 1
 	}
-	for _, p := range l.rest {
+	n = l.rest.n
+	for _, p := range l.more {
 		n += p.n
 	}
 	return n

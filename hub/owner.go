@@ -121,10 +121,7 @@ func (o *owner) flush() {
 	if o.run.n > 0 && o.collected.len() > 0 {
 		o.settle()
 	}
-	o.control()
-	if o.collected.len() > 0 {
-		o.forward(o.collected.finish())
-	}
+	o.forwardCollected()
 	if p := o.run; p.n > 0 {
 		o.run = span{}
 		o.forward(p)
