@@ -42,6 +42,9 @@ func (s *filterSet) match(m *Message) bool {
 
 // apply returns the messages of p that pass, as a copy.
 func (s *filterSet) apply(p span) span {
+	if p.n == 0 {
+		return p
+	}
 	var kept []Message
 	for _, m := range p.messages() {
 		if s.match(&m) {

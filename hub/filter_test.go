@@ -569,3 +569,42 @@ func TestStatsStayPlausibleWhileFiltersDiscard(t *testing.T) {
 	close(stop)
 	wg.Wait()
 }
+
+// A subscriber that holds up the channel changes its filters and leaves at once:
+// the channel sees both at the same time.
+func TestSetFiltersAndCloseOfASubscriberThatIsLate(t *testing.T) {
+	for range 300 {
+		h := hub.New(nil)
+		if err := h.Create("can0", &hub.ChannelOptions{Inbox: 1}); err != nil {
+			t.Fatal(err)
+		}
+		slow := openOn(t, h, "can0", &hub.SubscriberOptions{Queue: 1})
+		tx := openOn(t, h, "can0", deaf())
+		sent := make(chan int)
+		go func() {
+			n := 0
+			for ; n < 10; n++ {
+				if tx.Send(context.Background(), hub.Std(1)) != nil {
+					break
+				}
+			}
+			sent <- n
+		}()
+		if _, err := slow.Recv(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		begin := make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			<-begin
+			slow.SetFilters(hub.Filter{ID: 2, Mask: 0x7FF})
+		})
+		close(begin)
+		slow.Close()
+		wg.Wait()
+		if n := <-sent; n != 10 {
+			t.Fatalf("%d messages were sent, want 10", n)
+		}
+		h.Close()
+	}
+}
