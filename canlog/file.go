@@ -2,23 +2,30 @@ package canlog
 
 import (
 	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 )
 
 // Open opens the log file at path for reading; close the Reader when done. The
 // end of the name tells the format, in either case: ".log" is a candump log,
-// ".log.gz" one compressed with gzip. For a log in a file of another name, give
-// [os.Open]'s file to [NewReader].
+// ".log.gz" one compressed with gzip. For a log in a file of another name, use
+// [OpenWith].
 //
 // A compressed file that was cut off gives the entries in front of the cut and
 // then an error.
-func Open(path string) (*Reader, error) {
-	zipped, err := format(path)
-	if err != nil {
+func Open(path string) (*Reader, error) { return OpenWith(path, nil) }
+
+// OpenWith is Open with options. If they name a Format, the end of path tells
+// only whether the file is compressed. Nil options are the defaults.
+func OpenWith(path string, o *ReaderOptions) (*Reader, error) {
+	var with ReaderOptions
+	if o != nil {
+		with = *o
+	}
+	var zipped bool
+	var err error
+	if with.Format, zipped, err = formatOf(path, with.Format); err != nil {
 		return nil, fmt.Errorf("canlog: open %s: %w", path, err)
 	}
 	f, err := os.Open(path)
@@ -26,7 +33,7 @@ func Open(path string) (*Reader, error) {
 		return nil, fmt.Errorf("canlog: %w", err)
 	}
 	if !zipped {
-		r := NewReader(f, path)
+		r := NewReaderWith(f, path, &with)
 		r.close = f.Close
 		return r, nil
 	}
@@ -38,17 +45,23 @@ func Open(path string) (*Reader, error) {
 		f.Close() // read only: nothing can be lost
 		return nil, fmt.Errorf("canlog: open %s: %w", path, err)
 	}
-	r := NewReader(z, path)
+	r := NewReaderWith(z, path, &with)
 	r.close = f.Close
 	return r, nil
 }
 
 // Create creates the log file at path, or empties it if it exists, in the
-// format that [Open] finds for the same name. Close the Writer when done, and
-// mind its error: until then the log may not be complete.
+// format that [Open] finds for the same name, unless the options name another.
+// Close the Writer when done, and mind its error: until then the log may not
+// be complete.
 func Create(path string, o *WriterOptions) (*Writer, error) {
-	zipped, err := format(path)
-	if err != nil {
+	var with WriterOptions
+	if o != nil {
+		with = *o
+	}
+	var zipped bool
+	var err error
+	if with.Format, zipped, err = formatOf(path, with.Format); err != nil {
 		return nil, fmt.Errorf("canlog: create %s: %w", path, err)
 	}
 	f, err := os.Create(path)
@@ -56,12 +69,12 @@ func Create(path string, o *WriterOptions) (*Writer, error) {
 		return nil, fmt.Errorf("canlog: %w", err)
 	}
 	if !zipped {
-		w := NewWriter(f, o)
+		w := NewWriter(f, &with)
 		w.close = f.Close
 		return w, nil
 	}
 	z := gzip.NewWriter(f)
-	w := NewWriter(z, o)
+	w := NewWriter(z, &with)
 	w.flush = z.Flush
 	w.close = func() error {
 		err := z.Close()
@@ -71,13 +84,4 @@ func Create(path string, o *WriterOptions) (*Writer, error) {
 		return err
 	}
 	return w, nil
-}
-
-// format tells by the name of a file what is in it.
-func format(path string) (zipped bool, err error) {
-	name, zipped := strings.CutSuffix(strings.ToLower(path), ".gz")
-	if !strings.HasSuffix(name, ".log") {
-		return false, errors.New("unknown format: want a name that ends in .log or .log.gz")
-	}
-	return zipped, nil
 }

@@ -3,6 +3,7 @@ package canlog_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/canhub-go/canhub/canlog"
@@ -85,8 +86,14 @@ func FuzzWriter(f *testing.F) {
 	})
 }
 
-func checkRoundTrip(t *testing.T, entries []canlog.Entry) {
+func checkRoundTrip(t *testing.T, entries []canlog.Entry, changed ...func(*canlog.Entry)) {
 	t.Helper()
+	entries = slices.Clone(entries)
+	for i := range entries {
+		for _, change := range changed {
+			change(&entries[i])
+		}
+	}
 	back := read(t, write(t, everything, entries...))
 	if len(back) != len(entries) {
 		t.Fatalf("%d entries read back, want %d", len(back), len(entries))

@@ -100,14 +100,15 @@ func (m *manyNames) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
 func TestManyChannelNamesNeedBoundedMemory(t *testing.T) {
 	r := canlog.NewReader(&manyNames{n: 50_000}, "")
-	heap := func() uint64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
 	before, n := heap(), 0
 	for e, err := range r.Entries() {
 		if err != nil {

@@ -1,21 +1,38 @@
 package canlog
 
 import (
-	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"iter"
 	"os"
 )
 
+// ReaderOptions are the options of [NewReaderWith] and [OpenWith]. The zero
+// value, like nil, is ready for use.
+type ReaderOptions struct {
+	// Format is the format of the log. Default: Auto.
+	Format Format
+	// Channel is the name of the channel of all entries of a CSV log, which
+	// does not tell it. Default: "can0".
+	Channel string
+}
+
 // A Reader reads the entries of a log. It is not safe for concurrent use.
 type Reader struct {
-	name    string
-	lines   lines
-	names   names
-	dropped uint64
-	close   func() error // nil if there is nothing to close
-	closed  bool
+	src    source
+	close  func() error // nil if there is nothing to close
+	closed bool
+}
+
+// A source is a log in one of the formats.
+type source interface {
+	// next returns the next entry, an error that costs one entry or ends the
+	// log (see last), or io.EOF.
+	next() (Entry, error)
+	// where returns the place in the log that was read last.
+	where() string
+	counters
 }
 
 // NewReader returns a Reader of the candump log r. Errors give name as the name
@@ -24,7 +41,21 @@ type Reader struct {
 // The Reader reads ahead, but hands out each entry as soon as its line is
 // complete, so that it can follow a pipe.
 func NewReader(r io.Reader, name string) *Reader {
-	return &Reader{name: name, lines: newLines(r)}
+	return NewReaderWith(r, name, nil)
+}
+
+// NewReaderWith is NewReader for a log in any format, which the options tell.
+// Nil options are the defaults. An unknown Format is taken for [Candump].
+func NewReaderWith(r io.Reader, name string, o *ReaderOptions) *Reader {
+	if o == nil {
+		o = &ReaderOptions{}
+	}
+	switch o.Format {
+	case CSV:
+		return &Reader{src: newText(r, name, &csvLog{channel: cmp.Or(o.Channel, "can0")})}
+	default:
+		return &Reader{src: newText(r, name, &candump{})}
+	}
 }
 
 // Entries returns an iterator over the entries of the log, in the order of the
@@ -44,16 +75,33 @@ func (r *Reader) Entries() iter.Seq2[Entry, error] {
 			if !yield(e, err) {
 				return
 			}
-			if _, goOn := err.(*LineError); err != nil && !goOn {
+			if err != nil && last(err) {
 				return
 			}
 		}
 	}
 }
 
+// last reports whether nothing can be read behind err.
+func last(err error) bool {
+	switch err.(type) {
+	case *LineError:
+		return false
+	}
+	return true
+}
+
 // Dropped returns how many frames the one who wrote the log has lost,
-// according to the DROPCOUNT lines among those read so far.
-func (r *Reader) Dropped() uint64 { return r.dropped }
+// according to the DROPCOUNT lines of a candump log among those read so far.
+// The other formats do not tell.
+func (r *Reader) Dropped() uint64 { return r.src.dropped() }
+
+// Skipped returns how many lines or objects read so far were passed over as
+// they tell of something else than a CAN frame, or in a way that the Reader
+// does not know: statistics, events of other buses, markers. Comments and the
+// lines of a header do not count. There are none in a candump log, of which
+// such a line is an error.
+func (r *Reader) Skipped() uint64 { return r.src.skipped() }
 
 // Close ends the reading, and closes the file if the Reader comes from [Open].
 // It may be called more than once; later calls do nothing.
@@ -68,73 +116,10 @@ func (r *Reader) Close() error {
 	return r.close()
 }
 
-// next returns the next entry, a *LineError, io.EOF, or a read error with its
-// place.
+// next returns the next entry, io.EOF, or an error with its place.
 func (r *Reader) next() (Entry, error) {
-	for {
-		if r.closed {
-			return Entry{}, fmt.Errorf("canlog: %s: read: %w", position(r.name, r.lines.n), os.ErrClosed)
-		}
-		line, err := r.lines.next()
-		switch {
-		case err == io.EOF:
-			return Entry{}, err
-		case err != nil:
-			return Entry{}, fmt.Errorf("canlog: %s: read: %w", position(r.name, r.lines.n), err)
-		case len(line) > maxLine:
-			return Entry{}, r.fail(line, &syntaxError{
-				offset: maxLine,
-				reason: fmt.Sprintf("the line is longer than %d bytes", maxLine),
-				err:    bufio.ErrTooLong,
-			})
-		}
-		var e Entry
-		dropped, ok, bad := parseLine(line, &e, &r.names)
-		if bad != nil {
-			return Entry{}, r.fail(line, bad)
-		}
-		r.dropped += dropped
-		if ok {
-			return e, nil
-		}
+	if r.closed {
+		return Entry{}, fmt.Errorf("canlog: %s: read: %w", r.src.where(), os.ErrClosed)
 	}
-}
-
-func (r *Reader) fail(line []byte, bad *syntaxError) *LineError {
-	return &LineError{
-		File:   r.name,
-		Line:   r.lines.n,
-		Col:    bad.offset + 1,
-		Text:   shorten(line),
-		Reason: bad.reason,
-		Err:    bad.err,
-	}
-}
-
-// names keeps the names of channels, so that a log of a million lines does not
-// make a million strings. It keeps maxNames of them, 64 kB; a log with more of
-// them is no log of a car and pays for its own.
-type names struct {
-	last string
-	seen map[string]string
-}
-
-const maxNames = 256
-
-func (n *names) intern(b []byte) string {
-	if n.last == string(b) { // compares without allocating, like the lookup below
-		return n.last
-	}
-	name, ok := n.seen[string(b)]
-	if !ok {
-		name = string(b)
-		if n.seen == nil {
-			n.seen = make(map[string]string)
-		}
-		if len(n.seen) < maxNames {
-			n.seen[name] = name
-		}
-	}
-	n.last = name
-	return name
+	return r.src.next()
 }

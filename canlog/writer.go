@@ -5,38 +5,49 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
-
-	"github.com/canhub-go/canhub/hub"
 )
 
 // WriterOptions are the options of [NewWriter] and [Create]. The zero value,
 // like nil, gives the lines of candump -L.
 type WriterOptions struct {
-	// Nanoseconds writes times with nine decimals, as candump -N does, where
-	// otherwise six are written and the rest is cut off. Default: false.
+	// Format is the format of the log. Default: Auto.
+	Format Format
+	// Nanoseconds writes times to the nanosecond, as candump -N does, where
+	// otherwise they are cut to the microsecond. Default: false.
 	Nanoseconds bool
-	// Direction writes R or T behind the frame, as candump -x does, of entries
-	// whose Dir is known. Default: false.
+	// Direction writes R or T behind the frame of a candump log, as candump -x
+	// does, of entries whose Dir is known. Default: false.
 	Direction bool
-	// ChannelWidth is the number of bytes to which the names of channels are
-	// aligned to the right, at most 255. It grows with the longest name
+	// ChannelWidth is the number of bytes to which the names of channels in a
+	// candump log are aligned to the right, at most 255. It grows with the longest name
 	// written, as candump does it, so it is needed only to have the first lines
 	// aligned too. If it is negative, names are not aligned. Default: 0.
 	ChannelWidth int
 }
 
-// A Writer writes a candump log. It is not safe for concurrent use.
+// A Writer writes a log. It is not safe for concurrent use.
 type Writer struct {
-	o      WriterOptions
-	width  int
+	format Format
+	enc    encoder
 	out    *bufio.Writer
-	line   []byte      // the line that Write makes
-	m      hub.Message // the message that Write checks, see there
+	line   []byte // the line that Write makes
+	entry  Entry  // the one that Write checks, see there
 	flush  func() error
 	close  func() error
 	err    error // the first write error; sticky
 	closed bool
+}
+
+// An encoder makes one of the formats. All its methods append to b what is to
+// be written.
+type encoder interface {
+	// append encodes e, a valid entry. If the format cannot hold it, append
+	// tells the reason and changes nothing.
+	append(b []byte, e *Entry) (with []byte, reason string)
+	// flush encodes what append has kept back.
+	flush(b []byte) []byte
+	// end encodes what stands at the end of the log.
+	end(b []byte) []byte
 }
 
 // NewWriter returns a Writer to w. It is buffered: call [Writer.Flush] at the
@@ -45,18 +56,25 @@ type Writer struct {
 // Each write to w holds whole lines, so that whoever reads along, or finds the
 // log after a crash, sees no half ones.
 func NewWriter(w io.Writer, o *WriterOptions) *Writer {
-	n := &Writer{out: bufio.NewWriterSize(w, blockSize)}
-	if o != nil {
-		n.o = *o
+	if o == nil {
+		o = &WriterOptions{}
 	}
-	n.width = min(n.o.ChannelWidth, maxChannel)
+	n := &Writer{format: o.Format, out: bufio.NewWriterSize(w, blockSize)}
+	switch o.Format {
+	case CSV:
+		n.enc = &csvWriter{nanoseconds: o.Nanoseconds}
+	default:
+		n.format = Candump
+		n.enc = newCandumpWriter(o)
+	}
 	return n
 }
 
 // Write adds e to the log. It refuses, with an error that matches
 // [ErrRefused], what could not be read back: a message that [hub.Message]'s
 // Validate refuses, a channel whose name is empty, too long, or holds white
-// space or characters that cannot be printed, and an unknown Dir. Every other
+// space or characters that cannot be printed, an unknown Dir, and what the
+// format cannot hold, which the documentation of the package tells. Every other
 // error is one of the underlying writer; all calls that follow return it
 // again.
 func (w *Writer) Write(e Entry) error {
@@ -69,64 +87,31 @@ func (w *Writer) Write(e Entry) error {
 	if e.Dir > DirSent {
 		return fmt.Errorf("%w: %v", ErrRefused, e.Dir)
 	}
-	// Validate is called on a copy in w, for the address of e.Message would
-	// make e escape to the heap.
-	w.m = e.Message
-	if err := w.m.Validate(); err != nil {
+	// A copy in w is checked and written, for the address of e would make it
+	// escape to the heap.
+	w.entry = e
+	if err := w.entry.Message.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	w.line = w.append(w.line[:0], &e)
-	if len(w.line) > w.out.Available() {
+	line, reason := w.enc.append(w.line[:0], &w.entry)
+	w.line = line
+	if reason != "" {
+		return fmt.Errorf("%w: %v: %s", ErrRefused, w.format, reason)
+	}
+	return w.put(line)
+}
+
+// put hands line on, in one piece with others or alone.
+func (w *Writer) put(line []byte) error {
+	if len(line) > w.out.Available() {
 		if err := w.out.Flush(); err != nil {
 			return w.fail(err)
 		}
 	}
-	if _, err := w.out.Write(w.line); err != nil {
+	if _, err := w.out.Write(line); err != nil {
 		return w.fail(err)
 	}
 	return nil
-}
-
-// append appends the line of e, which has been checked, to b.
-func (w *Writer) append(b []byte, e *Entry) []byte {
-	t := uint64(w.m.Timestamp)
-	b = append(b, '(')
-	b = appendPadded(b, t/1e9, 10)
-	b = append(b, '.')
-	if w.o.Nanoseconds {
-		b = appendPadded(b, t%1e9, 9)
-	} else {
-		b = appendPadded(b, t%1e9/1e3, 6)
-	}
-	b = append(b, ") "...)
-	if w.width >= 0 {
-		w.width = max(w.width, len(e.Channel))
-		for range w.width - len(e.Channel) {
-			b = append(b, ' ')
-		}
-	}
-	b = append(b, e.Channel...)
-	b = append(b, ' ')
-	b, _ = w.m.AppendText(b) // the error is always nil
-	if w.o.Direction {
-		switch e.Dir {
-		case DirReceived:
-			b = append(b, " R"...)
-		case DirSent:
-			b = append(b, " T"...)
-		}
-	}
-	return append(b, '\n')
-}
-
-// appendPadded appends v with zeros in front of it up to width digits.
-func appendPadded(b []byte, v uint64, width int) []byte {
-	var digits [20]byte
-	s := strconv.AppendUint(digits[:0], v, 10)
-	for range width - len(s) {
-		b = append(b, '0')
-	}
-	return append(b, s...)
 }
 
 // Flush writes what is buffered to the underlying writer. Behind the
@@ -134,6 +119,10 @@ func appendPadded(b []byte, v uint64, width int) []byte {
 func (w *Writer) Flush() error {
 	if w.err != nil {
 		return w.err
+	}
+	w.line = w.enc.flush(w.line[:0])
+	if err := w.put(w.line); err != nil {
+		return err
 	}
 	err := w.out.Flush()
 	if err == nil && w.flush != nil {
@@ -157,6 +146,10 @@ func (w *Writer) Close() error {
 		return w.err
 	}
 	w.closed = true
+	if w.err == nil {
+		w.line = w.enc.end(w.enc.flush(w.line[:0]))
+		w.put(w.line) // Flush returns its error
+	}
 	err := w.Flush()
 	if w.close != nil {
 		if cerr := w.close(); err == nil && cerr != nil {

@@ -10,56 +10,28 @@ import (
 	"github.com/canhub-go/canhub/hub"
 )
 
-// A syntaxError is a LineError that does not know its file and line.
-type syntaxError struct {
-	offset int // in the line
-	reason string
-	err    error
+// candump is the parser of candump's lines.
+type candump struct {
+	names names
+	lost  uint64
 }
 
-// parseLine reads one line of a candump log into e and reports whether it held
-// an entry. dropped is the number of a DROPCOUNT line.
-func parseLine(line []byte, e *Entry, n *names) (dropped uint64, ok bool, bad *syntaxError) {
+func (c *candump) dropped() uint64 { return c.lost }
+func (c *candump) skipped() uint64 { return 0 }
+
+func (c *candump) parse(line []byte, e *Entry) (ok bool, bad *syntaxError) {
 	f := fields{line: line}
 	if !f.next() || line[f.start] == '#' {
-		return 0, false, nil
+		return false, nil
 	}
 	if rest, found := bytes.CutPrefix(line[f.start:], []byte("DROPCOUNT:")); found {
-		dropped, bad = parseDropped(rest, len(line)-len(rest))
-		return dropped, false, bad
+		dropped, bad := parseDropped(rest, len(line)-len(rest))
+		c.lost += dropped
+		return false, bad
 	}
-	bad = parseEntry(&f, e, n)
-	return 0, bad == nil, bad
+	bad = parseEntry(&f, e, &c.names)
+	return bad == nil, bad
 }
-
-// fields walks over the words of a line.
-type fields struct {
-	line       []byte
-	start, end int // of the word that next found
-}
-
-// next finds the next word. If there is none, start is the end of the line.
-func (f *fields) next() bool {
-	f.start = f.end
-	for f.start < len(f.line) && isSpace(f.line[f.start]) {
-		f.start++
-	}
-	f.end = f.start
-	for f.end < len(f.line) && !isSpace(f.line[f.end]) {
-		f.end++
-	}
-	return f.start < f.end
-}
-
-func (f *fields) word() []byte { return f.line[f.start:f.end] }
-
-func (f *fields) fail(offset int, format string, args ...any) *syntaxError {
-	return &syntaxError{offset: f.start + offset, reason: fmt.Sprintf(format, args...)}
-}
-
-// isSpace reports white space as isspace of C does, with which can-utils parts
-// the fields.
-func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
 // parseEntry reads a line of which f has found the first word.
 func parseEntry(f *fields, e *Entry, n *names) *syntaxError {
@@ -162,7 +134,7 @@ func parseTime(word []byte) (ns int64, offset int, reason string) {
 	}
 	const most, second = math.MaxInt64, 1_000_000_000
 	if sec > most/second || sec == most/second && frac > most%second {
-		return 0, 1, "time out of range: it must be before 2262-04-11 23:47:17 UTC"
+		return 0, 1, outOfRange
 	}
 	return int64(sec*second + frac), 0, ""
 }
