@@ -15,6 +15,7 @@ const (
 	// name tells, and otherwise [Candump].
 	Auto    Format = iota
 	Candump        // text of can-utils: ".log"
+	ASC            // text of Vector: ".asc"
 	CSV            // table of python-can: ".csv"
 )
 
@@ -22,6 +23,7 @@ const (
 var formats = [...]struct{ name, suffix string }{
 	Auto:    {"auto", ""},
 	Candump: {"candump", ".log"},
+	ASC:     {"ASC", ".asc"},
 	CSV:     {"CSV", ".csv"},
 }
 

@@ -20,6 +20,13 @@ func FuzzCSVReader(f *testing.F) {
 	fuzzFormat(f, canlog.CSV)
 }
 
+func FuzzASCReader(f *testing.F) {
+	f.Add([]byte("date Mon Jan 10 09:30:15.250 pm 2022\nbase dec  timestamps relative\n// x\n0.5 1  300x Rx d 3 1 20 255\n1.25 2 1 Tx r 8 Length = 0\n"))
+	f.Add([]byte("Begin Triggerblock Mon Okt 10 09:30:15 2022\n 1.0 1  Statistic: D 0\n 0.7 CANFD 1 Rx 7AA MsgName 0 0 8  8 60 3D 3A 6F 2A BC C6 B4 0 0 1000 0 0 0 0 0\n0.8 CANFD 1 Rx ErrorFrame x\nEnd TriggerBlock\n"))
+	f.Add([]byte("0.7 CANFD 1 Rx 7AA 0 0 4 0 0 0 10 0 0 0 0 0\n-1.0 1 1 Rx d 0\n1.0 1 1 Rx d F 1 2 3 4 5 6 7 8\n"))
+	fuzzFormat(f, canlog.ASC)
+}
+
 func fuzzFormat(f *testing.F, format canlog.Format) {
 	for _, kind := range kinds {
 		var log strings.Builder

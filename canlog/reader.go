@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"time"
 )
 
 // ReaderOptions are the options of [NewReaderWith] and [OpenWith]. The zero
@@ -16,6 +17,13 @@ type ReaderOptions struct {
 	// Channel is the name of the channel of all entries of a CSV log, which
 	// does not tell it. Default: "can0".
 	Channel string
+	// Channels are the names of channels in formats that have numbers for them
+	// (ASC): number 1 is the first of them. Numbers beyond them are named
+	// "can0" for 1, "can1" for 2, as python-can does it. Default: none.
+	Channels []string
+	// Location is where the dates in an ASC log count, which do not tell their
+	// time zone. Default: time.Local.
+	Location *time.Location
 }
 
 // A Reader reads the entries of a log. It is not safe for concurrent use.
@@ -51,6 +59,8 @@ func NewReaderWith(r io.Reader, name string, o *ReaderOptions) *Reader {
 		o = &ReaderOptions{}
 	}
 	switch o.Format {
+	case ASC:
+		return &Reader{src: newText(r, name, newASC(o))}
 	case CSV:
 		return &Reader{src: newText(r, name, &csvLog{channel: cmp.Or(o.Channel, "can0")})}
 	default:

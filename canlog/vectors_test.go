@@ -38,7 +38,7 @@ type frame struct {
 
 // message returns f as a Message. The text form of an error frame does not
 // show Extended.
-func (f frame) message(t *testing.T) hub.Message {
+func (f frame) message(t testing.TB) hub.Message {
 	t.Helper()
 	m := hub.Message{ID: f.ID, Len: uint8(f.Len), Timestamp: nanoseconds(t, f.Timestamp)}
 	for flag, set := range map[hub.Flags]bool{
@@ -58,7 +58,7 @@ func (f frame) message(t *testing.T) hub.Message {
 }
 
 // nanoseconds reads decimal seconds exactly.
-func nanoseconds(t *testing.T, seconds json.Number) int64 {
+func nanoseconds(t testing.TB, seconds json.Number) int64 {
 	t.Helper()
 	r, ok := new(big.Rat).SetString(string(seconds))
 	if !ok {
@@ -71,7 +71,7 @@ func nanoseconds(t *testing.T, seconds json.Number) int64 {
 	return r.Num().Int64()
 }
 
-func load(t *testing.T, name string, into any) {
+func load(t testing.TB, name string, into any) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {

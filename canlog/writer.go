@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 )
 
 // WriterOptions are the options of [NewWriter] and [Create]. The zero value,
@@ -23,6 +24,15 @@ type WriterOptions struct {
 	// written, as candump does it, so it is needed only to have the first lines
 	// aligned too. If it is negative, names are not aligned. Default: 0.
 	ChannelWidth int
+	// Channels are the names of channels in formats that have numbers for them
+	// (ASC): the first of them gets number 1. The number of a name that is
+	// not among them is the one at its end, plus 1, as python-can does it: 1
+	// for "can0", 2 for "vcan1". An entry of a channel without number, or with
+	// that of another one, is refused. Default: none.
+	Channels []string
+	// Location is where the dates of an ASC log count, which do not tell their
+	// time zone. Default: time.Local.
+	Location *time.Location
 }
 
 // A Writer writes a log. It is not safe for concurrent use.
@@ -61,6 +71,8 @@ func NewWriter(w io.Writer, o *WriterOptions) *Writer {
 	}
 	n := &Writer{format: o.Format, out: bufio.NewWriterSize(w, blockSize)}
 	switch o.Format {
+	case ASC:
+		n.enc = newASCWriter(o)
 	case CSV:
 		n.enc = &csvWriter{nanoseconds: o.Nanoseconds}
 	default:

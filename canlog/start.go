@@ -1,0 +1,22 @@
+package canlog
+
+import "fmt"
+
+// A start is the time from which the times in a log count: that of its first
+// entry, cut to the millisecond.
+type start struct {
+	ns    int64
+	known bool
+}
+
+// since returns the time ns of an entry as that since the start. If it is
+// before it, since tells so.
+func (s *start) since(ns int64) (uint64, string) {
+	if !s.known {
+		*s = start{ns: ns - ns%1e6, known: true}
+	}
+	if ns < s.ns {
+		return 0, fmt.Sprintf("its times count from that of the first entry, and this one is %d ns before it", s.ns-ns)
+	}
+	return uint64(ns - s.ns), ""
+}
