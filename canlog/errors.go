@@ -34,16 +34,48 @@ func (e *LineError) Error() string {
 // Unwrap returns Err.
 func (e *LineError) Unwrap() error { return e.Err }
 
+// An ObjectError tells why an object of a BLF file cannot be read. If it is
+// still clear where the next one begins, that is read; otherwise the error is
+// the last of the iteration.
+type ObjectError struct {
+	File   string // the name given to the reader; it may be empty
+	Offset int64  // in the file, in bytes, of the object or of its container
+	Inner  int64  // in the unpacked contents from there on; -1 for the container itself
+	Reason string
+	Err    error // the cause if it has a type, such as io.ErrUnexpectedEOF; or nil
+
+	last bool // nothing can be read behind it
+}
+
+// Error returns "canlog: file: offset: reason".
+func (e *ObjectError) Error() string {
+	place := fmt.Sprintf("offset %d", e.Offset)
+	if e.Inner >= 0 {
+		place = fmt.Sprintf("container at offset %d, byte %d of its contents", e.Offset, e.Inner)
+	}
+	if e.File != "" {
+		place = fileName(e.File) + ": " + place
+	}
+	return "canlog: " + place + ": " + e.Reason
+}
+
+// Unwrap returns Err.
+func (e *ObjectError) Unwrap() error { return e.Err }
+
 // position returns "file:line", or the line alone if the file has no name. A
 // name with characters that a terminal might obey is quoted.
 func position(file string, line int) string {
 	if file == "" {
 		return strconv.Itoa(line)
 	}
+	return fileName(file) + ":" + strconv.Itoa(line)
+}
+
+func fileName(file string) string {
 	if !utf8.ValidString(file) || strings.ContainsFunc(file, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		file = strconv.Quote(file)
+		return strconv.Quote(file)
 	}
-	return file + ":" + strconv.Itoa(line)
+	return file
 }
 
 // maxShown is how much of a line a LineError keeps: a line with 64 bytes of

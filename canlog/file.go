@@ -71,6 +71,9 @@ func Create(path string, o *WriterOptions) (*Writer, error) {
 	if !zipped {
 		w := NewWriter(f, &with)
 		w.close = f.Close
+		if blf, ok := w.enc.(*blfWriter); ok {
+			w.close = func() error { return closeBLF(f, blf, w) }
+		}
 		return w, nil
 	}
 	z := gzip.NewWriter(f)
@@ -84,4 +87,17 @@ func Create(path string, o *WriterOptions) (*Writer, error) {
 		return err
 	}
 	return w, nil
+}
+
+// closeBLF completes the header of the file, which tells its size, and closes
+// it. What is no regular file, such as a pipe, cannot be changed any more.
+func closeBLF(f *os.File, blf *blfWriter, w *Writer) error {
+	var err error
+	if info, serr := f.Stat(); serr == nil && info.Mode().IsRegular() && w.err == nil {
+		_, err = f.WriteAt(blf.final(), 0)
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
 }

@@ -16,6 +16,7 @@ const (
 	Auto    Format = iota
 	Candump        // text of can-utils: ".log"
 	ASC            // text of Vector: ".asc"
+	BLF            // binary of Vector: ".blf"
 	CSV            // table of python-can: ".csv"
 )
 
@@ -24,6 +25,7 @@ var formats = [...]struct{ name, suffix string }{
 	Auto:    {"auto", ""},
 	Candump: {"candump", ".log"},
 	ASC:     {"ASC", ".asc"},
+	BLF:     {"BLF", ".blf"},
 	CSV:     {"CSV", ".csv"},
 }
 
@@ -52,6 +54,8 @@ func formatOf(path string, wish Format) (f Format, zipped bool, err error) {
 		return Auto, false, errors.New("unknown format: want a name that ends in " + suffixes())
 	case int(f) >= len(formats):
 		return f, false, errors.New("unknown " + f.String())
+	case f == BLF && zipped:
+		return f, false, errors.New("BLF is compressed in itself: want a name without .gz")
 	}
 	return f, zipped, nil
 }

@@ -2,6 +2,7 @@ package canlog_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"strings"
 	"testing"
@@ -25,6 +26,23 @@ func FuzzASCReader(f *testing.F) {
 	f.Add([]byte("Begin Triggerblock Mon Okt 10 09:30:15 2022\n 1.0 1  Statistic: D 0\n 0.7 CANFD 1 Rx 7AA MsgName 0 0 8  8 60 3D 3A 6F 2A BC C6 B4 0 0 1000 0 0 0 0 0\n0.8 CANFD 1 Rx ErrorFrame x\nEnd TriggerBlock\n"))
 	f.Add([]byte("0.7 CANFD 1 Rx 7AA 0 0 4 0 0 0 10 0 0 0 0 0\n-1.0 1 1 Rx d 0\n1.0 1 1 Rx d F 1 2 3 4 5 6 7 8\n"))
 	fuzzFormat(f, canlog.ASC)
+}
+
+func FuzzBLFReader(f *testing.F) {
+	for _, name := range []string{"zlib", "plain", "small_containers", "marker"} {
+		f.Add([]byte(golden(f, "python_can_"+name+".blf")))
+	}
+	var inputs []struct {
+		Hex string `json:"wire_hex"`
+	}
+	load(f, "log_inputs.json", &inputs)
+	for _, in := range inputs {
+		if log, err := hex.DecodeString(in.Hex); err == nil && len(log) > 0 {
+			f.Add(log)
+			f.Add(plainBLF(log)) // of which the fuzzer can change the contents
+		}
+	}
+	fuzzFormat(f, canlog.BLF)
 }
 
 func fuzzFormat(f *testing.F, format canlog.Format) {
@@ -57,7 +75,11 @@ func fuzzFormat(f *testing.F, format canlog.Format) {
 			if errors.As(err, &le) && (le.Line < 1 || le.Col < 1 || le.Reason == "") {
 				t.Fatalf("an error without a place: %#v", le)
 			}
-			if errs++; errs > len(log) {
+			var oe *canlog.ObjectError
+			if errors.As(err, &oe) && (oe.Offset < 0 || oe.Inner < -1 || oe.Reason == "") {
+				t.Fatalf("an error without a place: %#v", oe)
+			}
+			if errs++; errs > len(log)+1 {
 				t.Fatalf("more errors than bytes; the last is %v", err)
 			}
 		}

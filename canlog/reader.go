@@ -18,7 +18,7 @@ type ReaderOptions struct {
 	// does not tell it. Default: "can0".
 	Channel string
 	// Channels are the names of channels in formats that have numbers for them
-	// (ASC): number 1 is the first of them. Numbers beyond them are named
+	// (ASC, BLF): number 1 is the first of them. Numbers beyond them are named
 	// "can0" for 1, "can1" for 2, as python-can does it. Default: none.
 	Channels []string
 	// Location is where the dates in an ASC log count, which do not tell their
@@ -61,6 +61,8 @@ func NewReaderWith(r io.Reader, name string, o *ReaderOptions) *Reader {
 	switch o.Format {
 	case ASC:
 		return &Reader{src: newText(r, name, newASC(o))}
+	case BLF:
+		return &Reader{src: newBLF(r, name, o)}
 	case CSV:
 		return &Reader{src: newText(r, name, &csvLog{channel: cmp.Or(o.Channel, "can0")})}
 	default:
@@ -94,9 +96,11 @@ func (r *Reader) Entries() iter.Seq2[Entry, error] {
 
 // last reports whether nothing can be read behind err.
 func last(err error) bool {
-	switch err.(type) {
+	switch e := err.(type) {
 	case *LineError:
 		return false
+	case *ObjectError:
+		return e.last
 	}
 	return true
 }
