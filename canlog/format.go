@@ -18,6 +18,7 @@ const (
 	ASC            // text of Vector: ".asc"
 	BLF            // binary of Vector: ".blf"
 	CSV            // table of python-can: ".csv"
+	TRC            // text of PEAK: ".trc"
 )
 
 // formats has the name of each format and the end of a file's name.
@@ -27,6 +28,7 @@ var formats = [...]struct{ name, suffix string }{
 	ASC:     {"ASC", ".asc"},
 	BLF:     {"BLF", ".blf"},
 	CSV:     {"CSV", ".csv"},
+	TRC:     {"TRC", ".trc"},
 }
 
 // String returns the name of the format, as in "candump".

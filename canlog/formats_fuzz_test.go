@@ -45,6 +45,13 @@ func FuzzBLFReader(f *testing.F) {
 	fuzzFormat(f, canlog.BLF)
 }
 
+func FuzzTRCReader(f *testing.F) {
+	for _, log := range trcLogs {
+		f.Add([]byte(log))
+	}
+	fuzzFormat(f, canlog.TRC)
+}
+
 func fuzzFormat(f *testing.F, format canlog.Format) {
 	for _, kind := range kinds {
 		var log strings.Builder
@@ -89,6 +96,9 @@ func fuzzFormat(f *testing.F, format canlog.Format) {
 		w := canlog.NewWriter(&again, exact(format))
 		var kept []canlog.Entry
 		for _, e := range entries {
+			if format == canlog.TRC && e.Dir == canlog.DirUnknown {
+				e.Dir = canlog.DirReceived // the writer's version has no other
+			}
 			if err := w.Write(e); err == nil {
 				kept = append(kept, e)
 			} else if !errors.Is(err, canlog.ErrRefused) {

@@ -97,6 +97,7 @@ var carries = []struct {
 		e.Dir = canlog.DirUnknown
 		e.Channel = "can0"
 	}},
+	{canlog.TRC, "error,bus error", "no place for class and data", directionKnown},
 }
 
 // directionKnown is for formats that cannot say that it is not.

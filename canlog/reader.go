@@ -18,7 +18,7 @@ type ReaderOptions struct {
 	// does not tell it. Default: "can0".
 	Channel string
 	// Channels are the names of channels in formats that have numbers for them
-	// (ASC, BLF): number 1 is the first of them. Numbers beyond them are named
+	// (ASC, BLF, TRC): number 1 is the first of them. Numbers beyond them are named
 	// "can0" for 1, "can1" for 2, as python-can does it. Default: none.
 	Channels []string
 	// Location is where the dates in an ASC log count, which do not tell their
@@ -65,6 +65,8 @@ func NewReaderWith(r io.Reader, name string, o *ReaderOptions) *Reader {
 		return &Reader{src: newBLF(r, name, o)}
 	case CSV:
 		return &Reader{src: newText(r, name, &csvLog{channel: cmp.Or(o.Channel, "can0")})}
+	case TRC:
+		return &Reader{src: newText(r, name, newTRC(o))}
 	default:
 		return &Reader{src: newText(r, name, &candump{})}
 	}

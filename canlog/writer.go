@@ -25,7 +25,7 @@ type WriterOptions struct {
 	// aligned too. If it is negative, names are not aligned. Default: 0.
 	ChannelWidth int
 	// Channels are the names of channels in formats that have numbers for them
-	// (ASC, BLF): the first of them gets number 1. The number of a name that is
+	// (ASC, BLF, TRC): the first of them gets number 1. The number of a name that is
 	// not among them is the one at its end, plus 1, as python-can does it: 1
 	// for "can0", 2 for "vcan1". An entry of a channel without number, or with
 	// that of another one, is refused. Default: none.
@@ -77,6 +77,8 @@ func NewWriter(w io.Writer, o *WriterOptions) *Writer {
 		n.enc = newBLFWriter(o)
 	case CSV:
 		n.enc = &csvWriter{nanoseconds: o.Nanoseconds}
+	case TRC:
+		n.enc = &trcWriter{channels: numbers{given: o.Channels}, nanoseconds: o.Nanoseconds}
 	default:
 		n.format = Candump
 		n.enc = newCandumpWriter(o)
