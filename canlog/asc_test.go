@@ -220,7 +220,11 @@ func TestASCClassicFramesInTheFormOfCANFDAreRead(t *testing.T) {
 func TestEntriesBeforeTheFirstAreRefusedWhereTimesCountFromIt(t *testing.T) {
 	w := canlog.NewWriter(&strings.Builder{}, exact(canlog.ASC))
 	err := w.Write(entry(when, "can0", hub.Std(1)))
-	before := w.Write(entry(when-1e6, "can0", hub.Std(1)))
+	before := w.Write(entry(when-1e6, "can2", hub.Std(1))) // and does not take number 3
+	other := errors.Join(w.Write(entry(when, "can1", hub.Std(1))), w.Write(entry(when, "vcan2", hub.Std(1))))
+	if other != nil {
+		t.Errorf("others behind it: %v", other)
+	}
 	if err != nil || !errors.Is(before, canlog.ErrRefused) || !strings.Contains(before.Error(), "ASC: its times count from") {
 		t.Errorf("errors %v, %v, want none and ErrRefused", err, before)
 	}
@@ -231,7 +235,7 @@ func TestChannelNamesBecomeNumbersAndBack(t *testing.T) {
 	var log strings.Builder
 	w := canlog.NewWriter(&log, o)
 	for _, test := range []struct{ name, refused string }{
-		{"drive", ""}, {"body", ""}, {"vcan7", ""}, {"can", ""},
+		{"drive", ""}, {"drive", ""}, {"body", ""}, {"vcan7", ""}, {"can", ""},
 		{"can0", `number 1 of "can0" is that of "body"`},
 		{"can7", `number 8 of "can7" is that of "vcan7"`},
 		{"radio", `"radio" has none at its end`},
@@ -251,7 +255,7 @@ func TestChannelNamesBecomeNumbersAndBack(t *testing.T) {
 	for _, e := range readAs(t, log.String(), &canlog.ReaderOptions{Format: canlog.ASC, Channels: o.Channels}) {
 		names = append(names, e.Channel)
 	}
-	if got := strings.Join(names, " "); got != "drive body can7 can can65534" {
+	if got := strings.Join(names, " "); got != "drive drive body can7 can can65534" {
 		t.Errorf("read back %s", got)
 	}
 }

@@ -39,6 +39,7 @@ func (w *ascWriter) append(b []byte, e *Entry) ([]byte, string) {
 	if reason != "" {
 		return b, reason
 	}
+	w.channels.hold(channel, e.Channel)
 	if !w.begun {
 		w.begun = true
 		b = w.header(b)

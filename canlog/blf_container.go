@@ -122,10 +122,10 @@ func (c *blfContents) close(err error, left int64) error {
 	plain := c.data == io.Reader(&c.body)
 	c.data = nil
 	switch {
-	case err != io.EOF && !plain:
+	case err != io.EOF && !plain && (c.body.err == nil || c.body.err == io.ErrUnexpectedEOF):
 		return c.failWith(noEOF(err), "the data of the container: %v", err)
-	case err != io.EOF:
-		return c.wrap(err)
+	case err != io.EOF: // of the file
+		return c.wrap(c.body.err)
 	case left > 0:
 		return c.fail("the container holds %d bytes less than it tells", left)
 	}
@@ -229,6 +229,7 @@ func noEOF(err error) error {
 type section struct {
 	in   *bufio.Reader
 	left int64
+	err  error // of in
 }
 
 func (s *section) Read(p []byte) (int, error) {
@@ -237,7 +238,8 @@ func (s *section) Read(p []byte) (int, error) {
 	}
 	n, err := s.in.Read(p[:min(int64(len(p)), s.left)])
 	s.left -= int64(n)
-	return n, noEOF(err)
+	s.err = noEOF(err)
+	return n, s.err
 }
 
 func (s *section) ReadByte() (byte, error) {
@@ -248,5 +250,6 @@ func (s *section) ReadByte() (byte, error) {
 	if err == nil {
 		s.left--
 	}
-	return b, noEOF(err)
+	s.err = noEOF(err)
+	return b, s.err
 }

@@ -245,3 +245,32 @@ func TestBLFIsNotCompressedAgain(t *testing.T) {
 		t.Errorf("error %v, want one about .gz", err)
 	}
 }
+
+// broken is a reader that fails with err behind a log.
+type broken struct {
+	io.Reader
+	err error
+}
+
+func (b broken) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err == io.EOF {
+		err = b.err
+	}
+	return n, err
+}
+
+func TestBLFReadErrorsAreToldAsSuch(t *testing.T) {
+	bad := errors.New("the disk is broken")
+	log := blfFile(t, plain(message(1)), zipped(48, message(2)), plain(message(3)))
+	for _, n := range []int{10, 150, 144 + 32 + 20, 144 + 80 + 40, len(log) - 10, len(log)} {
+		var last error
+		for _, err := range canlog.NewReaderWith(broken{strings.NewReader(log[:n]), bad}, "a.blf", utc(canlog.BLF)).Entries() {
+			last = err
+		}
+		var oe *canlog.ObjectError
+		if !errors.Is(last, bad) || errors.As(last, &oe) || !strings.Contains(last.Error(), "a.blf") {
+			t.Errorf("%d bytes: error %v, want that of the disk with the file", n, last)
+		}
+	}
+}

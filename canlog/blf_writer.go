@@ -43,6 +43,7 @@ func (w *blfWriter) append(b []byte, e *Entry) ([]byte, string) {
 	if reason != "" {
 		return b, reason
 	}
+	w.channels.hold(channel, e.Channel)
 	w.stop = max(w.stop, m.Timestamp)
 	w.count++
 

@@ -14,6 +14,8 @@ type numbers struct {
 	given []string
 	names names
 	holds map[int]string // of a writer: the name that has the number
+	last  string         // the name that hold got last, and its number
+	lastN int
 }
 
 // maxNumber is the highest number of a channel: BLF has 16 bits for it.
@@ -32,8 +34,12 @@ func (c *numbers) name(n int) string {
 }
 
 // number returns the number of name: its place among those given, or else the
-// number at its end and 1. Two names cannot have one number.
+// number at its end and 1. Two names cannot have one number, once hold was
+// called for it.
 func (c *numbers) number(name string) (n int, reason string) {
+	if name == c.last && name != "" {
+		return c.lastN, ""
+	}
 	n = -1
 	for i, given := range c.given {
 		if given == name {
@@ -55,16 +61,22 @@ func (c *numbers) number(name string) (n int, reason string) {
 	if n > 0 && n <= len(c.given) && c.given[n-1] != name {
 		return 0, c.taken(n, name, c.given[n-1])
 	}
-	held, ok := c.holds[n]
-	if !ok {
-		if c.holds == nil {
-			c.holds = make(map[int]string)
-		}
-		c.holds[n] = name
-	} else if held != name {
+	if held, ok := c.holds[n]; ok && held != name {
 		return 0, c.taken(n, name, held)
 	}
 	return n, ""
+}
+
+// hold gives number n to name for good.
+func (c *numbers) hold(n int, name string) {
+	if name == c.last {
+		return
+	}
+	if c.holds == nil {
+		c.holds = make(map[int]string)
+	}
+	c.holds[n] = name
+	c.last, c.lastN = name, n
 }
 
 func (c *numbers) taken(n int, name, by string) string {

@@ -74,8 +74,10 @@ func NewReaderWith(r io.Reader, name string, o *ReaderOptions) *Reader {
 
 // Entries returns an iterator over the entries of the log, in the order of the
 // file. A line that cannot be read comes as a [*LineError] with a zero Entry,
-// and the iteration goes on with the next line if the loop does. An error of
-// the underlying reader names file and line and is the last of the iteration.
+// and the iteration goes on with the next line if the loop does; of a BLF log
+// an object comes as an [*ObjectError] in the same way, if it is clear where
+// the next one begins. An error of the underlying reader names file and line
+// and is the last of the iteration.
 //
 // Entries reads each entry once. A loop that was left can be taken up by
 // another one, which begins behind the last line read.

@@ -17,22 +17,21 @@ func (l *trcLog) row(line []byte, e *Entry) (ok bool, bad *syntaxError) {
 	}
 	c := &l.columns
 	m := &e.Message
-	var column [trcMaxColumns]fields
+	var begin, end [trcMaxColumns]int
 	n := 0
 	for n < c.data && f.next() {
-		column[n] = f
+		begin[n], end[n] = f.start, f.end
 		n++
 	}
-	at := func(i int) *fields {
+	at := func(i int) fields { // the end of the line, if the column is missing
 		if i < n {
-			return &column[i]
+			return fields{line: line, start: begin[i], end: end[i]}
 		}
-		f := f // the end of the line, where the column is missing
-		f.start, f.end = len(line), len(line)
-		return &f
+		return fields{line: line, start: len(line), end: len(line)}
 	}
 	if c.kind >= 0 {
-		flags, frame := trcKinds[string(at(c.kind).word())]
+		kind := at(c.kind)
+		flags, frame := trcKinds[string(kind.word())]
 		if !frame {
 			return false, nil
 		}
@@ -40,7 +39,8 @@ func (l *trcLog) row(line []byte, e *Entry) (ok bool, bad *syntaxError) {
 	}
 	e.Dir = DirUnknown
 	if c.dir >= 0 {
-		if e.Dir = direction(at(c.dir)); e.Dir == DirUnknown {
+		dir := at(c.dir)
+		if e.Dir = direction(&dir); e.Dir == DirUnknown {
 			return false, nil // "Warng", "Error"
 		}
 	}
@@ -48,7 +48,8 @@ func (l *trcLog) row(line []byte, e *Entry) (ok bool, bad *syntaxError) {
 	if bytes.Equal(id.word(), []byte("FFFFFFFF")) {
 		return false, nil // the state of the bus, in version 1.0
 	}
-	if bad := l.time(at(c.time), m); bad != nil {
+	t := at(c.time)
+	if bad := l.time(&t, m); bad != nil {
 		return false, bad
 	}
 	number := uint32(1)
@@ -59,10 +60,11 @@ func (l *trcLog) row(line []byte, e *Entry) (ok bool, bad *syntaxError) {
 		}
 	}
 	e.Channel = l.channels.name(int(number))
-	if bad := trcID(id, m); bad != nil {
+	if bad := trcID(&id, m); bad != nil {
 		return false, bad
 	}
-	if bad := l.length(at(max(c.length, c.dlc)), m); bad != nil {
+	length := at(max(c.length, c.dlc))
+	if bad := l.length(&length, m); bad != nil {
 		return false, bad
 	}
 	if bad := trcData(&f, m); bad != nil {

@@ -30,6 +30,7 @@ func (w *trcWriter) append(b []byte, e *Entry) ([]byte, string) {
 	if reason != "" {
 		return b, reason
 	}
+	w.channels.hold(channel, e.Channel)
 	b = w.header(b)
 	var text [32]byte
 	w.n++

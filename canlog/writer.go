@@ -60,11 +60,13 @@ type encoder interface {
 	end(b []byte) []byte
 }
 
-// NewWriter returns a Writer to w. It is buffered: call [Writer.Flush] at the
-// end. Nil options are the defaults.
+// NewWriter returns a Writer to w. It is buffered: call [Writer.Close] at the
+// end, or [Writer.Flush], behind which only the last line of ASC is missing. Nil options are the
+// defaults.
 //
-// Each write to w holds whole lines, so that whoever reads along, or finds the
-// log after a crash, sees no half ones.
+// Each write to w holds whole lines, or whole containers of BLF, so that whoever
+// reads along, or finds the log after a crash, sees no half ones. An unknown
+// Format is taken for [Candump].
 func NewWriter(w io.Writer, o *WriterOptions) *Writer {
 	if o == nil {
 		o = &WriterOptions{}
