@@ -155,7 +155,10 @@ func (a *ascLog) fd(f *fields, e *Entry) (ok bool, bad *syntaxError) {
 		return false, bad
 	}
 	flags := uint32(ascEDL) // unless they are told
-	if f.next() && f.next() && f.next() {
+	for range 2 {
+		f.next() // duration and number of bits
+	}
+	if f.next() {
 		if v, ok := parseNumber(f.word(), 16, 1<<32-1); ok {
 			flags = v
 		}

@@ -98,7 +98,9 @@
 // remote and error frames and those of CAN FD, with or without a name. Of an
 // ErrorFrame line only that there was one is read: the frame is 20000080 with
 // eight zeros, as asc2log has it, and only this error frame can be written.
-// Other events are counted: see [Reader.Skipped].
+// Other events are counted: see [Reader.Skipped]. A CANFD line whose flags lack
+// the bit of CAN FD (0x1000, the same as in BLF) is a classic frame, though the
+// programs above write no such line.
 //
 // Less than three digits behind the seconds of a date are milliseconds too:
 // python-can 4 leaves out their zeros. Without a date times count from 1970.

@@ -61,7 +61,7 @@ func TestWritingDoesNotAllocatePerEntry(t *testing.T) {
 func TestMemoryForALargeLogStaysConstant(t *testing.T) {
 	for _, c := range carries {
 		pr, pw := io.Pipe()
-		const n = 200_000 // some 10 MB
+		const n = 100_000 // some 5 MB
 		go func() {
 			w := canlog.NewWriter(pw, exact(c.format))
 			for i := range n {

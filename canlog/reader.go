@@ -22,7 +22,9 @@ type ReaderOptions struct {
 	// "can0" for 1, "can1" for 2, as python-can does it. Default: none.
 	Channels []string
 	// Location is where the dates in an ASC log count, which do not tell their
-	// time zone. Default: time.Local.
+	// time zone. In one with summer time an hour of the year is there twice, and
+	// a log that begins in it can be off by an hour: time.UTC has none of that.
+	// Default: time.Local.
 	Location *time.Location
 }
 

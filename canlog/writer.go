@@ -31,7 +31,9 @@ type WriterOptions struct {
 	// that of another one, is refused. Default: none.
 	Channels []string
 	// Location is where the dates of an ASC log count, which do not tell their
-	// time zone. Default: time.Local.
+	// time zone. In one with summer time an hour of the year is there twice, and
+	// a log that begins in it can be off by an hour: time.UTC has none of that.
+	// Default: time.Local.
 	Location *time.Location
 }
 
