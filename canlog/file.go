@@ -9,8 +9,9 @@ import (
 
 // Open opens the log file at path for reading; close the Reader when done. The
 // end of the name tells the format, in either case: ".log" is a candump log,
-// ".log.gz" one compressed with gzip. For a log in a file of another name, use
-// [OpenWith].
+// ".asc", ".blf", ".csv" and ".trc" are those of [Format], and with ".gz" behind
+// it, as in ".log.gz", all but BLF are compressed with gzip. Any other name is
+// an error that lists these; for such a file use [OpenWith].
 //
 // A compressed file that was cut off gives the entries in front of the cut and
 // then an error.

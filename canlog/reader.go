@@ -18,8 +18,9 @@ type ReaderOptions struct {
 	// does not tell it. Default: "can0".
 	Channel string
 	// Channels are the names of channels in formats that have numbers for them
-	// (ASC, BLF, TRC): number 1 is the first of them. Numbers beyond them are named
-	// "can0" for 1, "can1" for 2, as python-can does it. Default: none.
+	// (ASC, BLF, TRC): number 1 is the first of them. Numbers beyond them are
+	// named "can0" for 1, "can1" for 2, as python-can does it, and number 0 is
+	// "can". Default: none.
 	Channels []string
 	// Location is where the dates in an ASC log count, which do not tell their
 	// time zone. In one with summer time an hour of the year is there twice, and

@@ -20,13 +20,14 @@ type WriterOptions struct {
 	// does, of entries whose Dir is known. Default: false.
 	Direction bool
 	// ChannelWidth is the number of bytes to which the names of channels in a
-	// candump log are aligned to the right, at most 255. It grows with the longest name
-	// written, as candump does it, so it is needed only to have the first lines
-	// aligned too. If it is negative, names are not aligned. Default: 0.
+	// candump log are aligned to the right, at most 255. It grows with the
+	// longest name written, as candump does it, so it is needed only to have the
+	// first lines aligned too. If it is negative, names are not aligned.
+	// Default: 0.
 	ChannelWidth int
 	// Channels are the names of channels in formats that have numbers for them
-	// (ASC, BLF, TRC): the first of them gets number 1. The number of a name that is
-	// not among them is the one at its end, plus 1, as python-can does it: 1
+	// (ASC, BLF, TRC): the first of them gets number 1. The number of a name that
+	// is not among them is the one at its end, plus 1, as python-can does it: 1
 	// for "can0", 2 for "vcan1". An entry of a channel without number, or with
 	// that of another one, is refused. Default: none.
 	Channels []string
