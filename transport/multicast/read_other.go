@@ -1,0 +1,29 @@
+//go:build !linux
+
+package multicast
+
+import (
+	"net"
+	"time"
+)
+
+// A reader reads one datagram at a time.
+type reader struct {
+	conn     *net.UDPConn
+	buffer   [1 << 16]byte // for the longest there is: some systems fail if one is cut
+	receipts [1]receipt
+}
+
+func newReader(conn *net.UDPConn, _ bool) (*reader, error) {
+	return &reader{conn: conn}, nil
+}
+
+// read waits for a datagram. What it returns is valid until the next read.
+func (r *reader) read() ([]receipt, error) {
+	n, from, err := r.conn.ReadFromUDPAddrPort(r.buffer[:])
+	if err != nil {
+		return nil, err
+	}
+	r.receipts[0] = receipt{data: r.buffer[:n], from: from, ns: time.Now().UnixNano()}
+	return r.receipts[:], nil
+}
