@@ -1,0 +1,256 @@
+package multicast_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/canhub-go/canhub/transport/multicast"
+)
+
+// live returns true if a test with a live python-can is to be run here. Where
+// CANHUB_INTEROP is set a missing peer is a failure. CANHUB_PYTHON is the
+// interpreter, python3 by default.
+func live(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv("CANHUB_INTEROP") == "" {
+		t.Skip("CANHUB_INTEROP is not set")
+	}
+	return isolated(t)
+}
+
+// A python is a running testdata/peer.py.
+type python struct {
+	cmd    *exec.Cmd
+	stderr bytes.Buffer
+	lines  *bufio.Scanner
+}
+
+// startPython returns when the node is on the bus.
+func startPython(t *testing.T, group, mode, stdin string) *python {
+	t.Helper()
+	interpreter := os.Getenv("CANHUB_PYTHON")
+	if interpreter == "" {
+		interpreter = "python3"
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	p := &python{cmd: exec.CommandContext(ctx, interpreter, "testdata/peer.py", group, mode)}
+	p.cmd.Stdin = strings.NewReader(stdin)
+	p.cmd.Stderr = &p.stderr
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatalf("no python: %v", err)
+	}
+	p.lines = bufio.NewScanner(out)
+	if !p.lines.Scan() {
+		t.Fatalf("python-can is not on the bus: %v\n%s", p.cmd.Wait(), p.stderr.String())
+	}
+	t.Log(p.lines.Text())
+	return p
+}
+
+// end waits for the process and returns what else it printed.
+func (p *python) end(t *testing.T) []hub.Message {
+	t.Helper()
+	var got []hub.Message
+	for p.lines.Scan() {
+		var f frame
+		if err := json.Unmarshal(p.lines.Bytes(), &f); err != nil {
+			t.Fatalf("python printed %q: %v", p.lines.Text(), err)
+		}
+		got = append(got, f.message(t))
+	}
+	if err := p.cmd.Wait(); err != nil {
+		t.Fatalf("python: %v\n%s", err, p.stderr.String())
+	}
+	return got
+}
+
+// recvWith has python receive what send sends, and returns it. Whatever
+// happens to the marker, another one follows.
+func recvWith(t *testing.T, group string, b *multicast.Bus, send func()) []hub.Message {
+	t.Helper()
+	p := startPython(t, group, "recv", "")
+	send()
+	ended := make(chan struct{})
+	stopped := make(chan struct{}) // closed by the goroutine below
+	go func() {
+		defer close(stopped)
+		for {
+			if err := b.Send(context.Background(), marker); err != nil {
+				t.Error(err)
+				return
+			}
+			select {
+			case <-ended:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}()
+	defer func() { close(ended); <-stopped }()
+	return p.end(t)
+}
+
+// vectorMessages are every kind of frame, as they come out of a Bus: an error
+// frame of many classes is not marked Extended.
+func vectorMessages(t *testing.T) (sent []frame, want []hub.Message) {
+	t.Helper()
+	for _, v := range goodVectors(t) {
+		m := v.Frame.message(t)
+		if m.Flags&hub.Error != 0 && m.ID > 0x7FF {
+			m.Flags &^= hub.Extended
+		}
+		sent = append(sent, *v.Frame)
+		want = append(want, m)
+	}
+	return sent, want
+}
+
+func lines(t *testing.T, frames []frame) string {
+	t.Helper()
+	var b strings.Builder
+	for _, f := range frames {
+		line, err := json.Marshal(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(append(line, '\n'))
+	}
+	return b.String()
+}
+
+func TestLivePythonReceivesEveryKindOfFrame(t *testing.T) {
+	if !live(t) {
+		return
+	}
+	for family, group := range groups {
+		t.Run(family, func(t *testing.T) {
+			b := open(t, group, nil)
+			_, msgs := vectorMessages(t)
+			got := recvWith(t, group, b, func() { send(t, b, msgs...) })
+			if len(got) != len(msgs) {
+				t.Fatalf("python received %d messages, want %d", len(got), len(msgs))
+			}
+			for i, v := range goodVectors(t) {
+				if want := v.Frame.message(t); !got[i].Equal(want) {
+					t.Errorf("%s: python received %v, want %v", v.Name, got[i], want)
+				}
+			}
+		})
+	}
+}
+
+func TestLivePythonSendsEveryKindOfFrame(t *testing.T) {
+	if !live(t) {
+		return
+	}
+	for family, group := range groups {
+		t.Run(family, func(t *testing.T) {
+			b := open(t, group, nil)
+			raw, err := net.ListenMulticastUDP("udp", nil, &net.UDPAddr{IP: net.ParseIP(group), Port: multicast.DefaultPort})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer raw.Close()
+			frames, want := vectorMessages(t)
+			startPython(t, group, "send", lines(t, frames)).end(t)
+			hubtest.Want(t, b, want...)
+
+			if err := raw.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			buf := make([]byte, multicast.MaxDatagram)
+			for i := range want {
+				n, err := raw.Read(buf)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if ours := encode(t, want[i]); !bytes.Equal(buf[:n], ours) {
+					t.Errorf("%v: python sent\n%x\nthis package sends\n%x", want[i], buf[:n], ours)
+				}
+			}
+		})
+	}
+}
+
+// number is how many messages go each way as fast as they can.
+const number = 10_000
+
+func TestLiveStreamToPythonKeepsItsOrder(t *testing.T) {
+	if !live(t) {
+		return
+	}
+	for family, group := range groups {
+		t.Run(family, func(t *testing.T) {
+			b := open(t, group, nil)
+			got := recvWith(t, group, b, func() {
+				for i := range uint32(number) {
+					send(t, b, hub.Ext(i, 1, 2, 3, 4, 5, 6, 7, 8))
+				}
+			})
+			checkOrder(t, got)
+			t.Logf("python received %d of %d messages, %d lost", len(got), number, number-len(got))
+			if s := b.Stats(); s.Malformed != 0 {
+				t.Errorf("Stats %+v", s)
+			}
+		})
+	}
+}
+
+func TestLiveStreamFromPythonIsCompleteOrCounted(t *testing.T) {
+	if !live(t) {
+		return
+	}
+	for family, group := range groups {
+		t.Run(family, func(t *testing.T) {
+			b := open(t, group, nil)
+			var frames []frame
+			for i := range uint32(number) {
+				frames = append(frames, frame{
+					ID: i, Extended: true, Len: 8, Data: "0102030405060708", Timestamp: "0",
+				})
+			}
+			p := startPython(t, group, "send", lines(t, frames))
+			var got []hub.Message
+			for uint64(len(got))+b.Stats().Dropped < number {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				m, err := b.Recv(ctx)
+				cancel()
+				if err != nil {
+					t.Fatalf("%d received, %v, Stats %+v", len(got), err, b.Stats())
+				}
+				got = append(got, m)
+			}
+			p.end(t)
+			checkOrder(t, got)
+			t.Logf("received %d of %d messages, %d dropped", len(got), number, b.Stats().Dropped)
+		})
+	}
+}
+
+// checkOrder fails the test where numbers do not grow, or nothing came at all.
+func checkOrder(t *testing.T, got []hub.Message) {
+	t.Helper()
+	if len(got) == 0 || len(got) > number {
+		t.Fatalf("%d messages received, want 1 to %d", len(got), number)
+	}
+	for i := 1; i < len(got); i++ {
+		if got[i].ID <= got[i-1].ID {
+			t.Fatalf("message %d came behind %d", got[i].ID, got[i-1].ID)
+		}
+	}
+}

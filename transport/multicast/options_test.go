@@ -1,0 +1,84 @@
+package multicast_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/canhub-go/canhub/transport/multicast"
+)
+
+// All of these fail before there is a socket.
+func TestOpenRefusesWhatIsNotPossibleAndNamesIt(t *testing.T) {
+	for _, c := range []struct {
+		group string
+		o     multicast.Options
+		want  []string
+	}{
+		{"192.168.1.1", multicast.Options{}, []string{`"192.168.1.1"`, "not a multicast address"}},
+		{"fe80::1", multicast.Options{}, []string{`"fe80::1"`, "not a multicast address"}},
+		{"0.0.0.0", multicast.Options{}, []string{`"0.0.0.0"`, "not a multicast address"}},
+		{"localhost", multicast.Options{}, []string{`"localhost"`, "not an IP address"}},
+		{"239.74.163.2:43113", multicast.Options{}, []string{`"239.74.163.2:43113"`, "not an IP address"}},
+		{"", multicast.Options{Port: -1}, []string{"Port -1", "1 to 65535"}},
+		{"", multicast.Options{Port: 65536}, []string{"Port 65536"}},
+		{"", multicast.Options{HopLimit: 256}, []string{"HopLimit 256", "1 to 255"}},
+		{"", multicast.Options{HopLimit: -1}, []string{"HopLimit -1"}},
+		{"", multicast.Options{ReadBuffer: -1}, []string{"ReadBuffer -1", "1 to 1073741824"}},
+		{"", multicast.Options{ReadBuffer: 1<<30 + 1}, []string{"ReadBuffer 1073741825"}},
+		{"", multicast.Options{Interface: "none0"}, []string{`interface "none0"`}},
+		{"ff02::1%none0", multicast.Options{}, []string{`interface "none0"`}},
+		{"ff02::1%none0", multicast.Options{Interface: "none1"}, []string{"ff02::1%none0", `"none1"`}},
+		{"", multicast.Options{Filters: []hub.Filter{{}, {StandardOnly: true, ExtendedOnly: true}}}, []string{"Filters[1]"}},
+	} {
+		b, err := multicast.Open(c.group, &c.o)
+		if err == nil {
+			b.Close()
+			t.Errorf("Open(%q, %+v) succeeds", c.group, c.o)
+			continue
+		}
+		for _, want := range append(c.want, "multicast: ") {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("Open(%q, %+v): %v, want %q in it", c.group, c.o, err, want)
+			}
+		}
+		if errors.Is(err, hub.ErrClosed) {
+			t.Errorf("Open(%q, %+v) = %v, which matches hub.ErrClosed", c.group, c.o, err)
+		}
+	}
+}
+
+// Filters are those of package hub: what passes there passes here.
+func TestFiltersSelectAsInPackageHub(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	h := hubtest.New(t)
+	from := hubtest.Open(t, h, "can0", nil)
+	for range 200 {
+		filters := make([]hub.Filter, r.IntN(3))
+		for i := range filters {
+			filters[i] = hub.Filter{ID: r.Uint32N(8), Mask: r.Uint32() & 0x80000007, Invert: r.IntN(4) == 0}
+			switch r.IntN(4) {
+			case 0:
+				filters[i].StandardOnly = true
+			case 1:
+				filters[i].ExtendedOnly = true
+			}
+		}
+		to := hubtest.Open(t, h, "can0", &hub.SubscriberOptions{Filters: filters})
+		var want []hub.Message
+		for id := range uint32(8) {
+			for _, m := range []hub.Message{hub.Std(id), hub.Ext(id), {ID: id, Flags: hub.Error}} {
+				send(t, from, m)
+				if multicast.Wanted(filters, &m) {
+					want = append(want, m)
+				}
+			}
+		}
+		hubtest.Want(t, to, want...)
+		hubtest.WantNone(t, to)
+		to.Close()
+	}
+}
