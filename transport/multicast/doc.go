@@ -44,8 +44,9 @@
 //
 // Send refuses what python-can would reject when it reads it, for there a
 // single bad datagram can end the thread that receives. An error frame whose
-// classes need more than 11 bits goes out as an extended one: it is the only
-// way python-can takes it.
+// classes need more than 11 bits goes out as an extended one, the only way that
+// python-can takes it, and comes without [hub.Extended]. The datagram's field
+// "channel" is sent empty and ignored, as in python-can.
 //
 // # Time
 //

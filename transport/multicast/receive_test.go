@@ -89,6 +89,26 @@ func TestBusWithoutFDPassesOverFDFrames(t *testing.T) {
 	}
 }
 
+func TestBusWithoutFDPassesOverOddFDFramesAsPythonDoes(t *testing.T) {
+	if !isolated(t) {
+		return
+	}
+	b := open(t, multicast.DefaultGroup, &multicast.Options{NoFD: true})
+	c := rawSender(t, multicast.DefaultGroup)
+	var ignored uint64
+	for _, v := range malformedVectors(t) {
+		if strings.HasPrefix(v.NoFD, "silently ignored") {
+			write(t, c, unhex(t, v.Wire))
+			ignored++
+		}
+	}
+	write(t, c, encode(t, marker))
+	hubtest.Want(t, b, marker)
+	if got, want := b.Stats(), (multicast.Stats{Received: 1, Unwanted: ignored}); got != want || ignored == 0 {
+		t.Errorf("Stats %+v, want %+v", got, want)
+	}
+}
+
 func TestFiltersLetErrorFramesThrough(t *testing.T) {
 	if !isolated(t) {
 		return
@@ -195,7 +215,7 @@ func TestMessagesThatTheSystemDropsAreCounted(t *testing.T) {
 			// The system tells it with the next datagram that it has room for. So one
 			// follows whenever nothing comes any more.
 			sent, got, last := uint64(burst), uint64(0), -1
-			for s := b.Stats(); s.Received+s.Dropped < sent || s.Queued > 0; s = b.Stats() {
+			for got+b.Stats().Dropped < sent {
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 				m, err := b.Recv(ctx)
 				cancel()

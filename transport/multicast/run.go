@@ -62,9 +62,9 @@ func (b *Bus) run(r *reader) {
 				b.counters.unwanted.Add(1)
 				continue
 			}
+			b.counters.received.Add(1) // first: who has received it finds it counted
 			select {
 			case b.queue <- m:
-				b.counters.received.Add(1)
 			case <-b.quit:
 				return
 			}

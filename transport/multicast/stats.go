@@ -5,7 +5,7 @@ import "sync/atomic"
 // Stats count what a [Bus] has sent and received.
 type Stats struct {
 	Sent     uint64 // messages that the system has taken
-	Received uint64 // messages that came for Recv; Queued of them still wait
+	Received uint64 // messages that came for Recv, those included that still wait
 	Queued   int    // messages that wait for Recv in this process
 	// Unwanted are frames that were read and passed over: own ones, those that
 	// no filter wants, and CAN FD without it.
