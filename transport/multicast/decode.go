@@ -100,12 +100,17 @@ func (f *fields) read(m *hub.Message, b []byte) ([]byte, error) {
 	default:
 		return b, fmt.Errorf("unknown key %q", key[:min(len(key), 40)])
 	}
+	m.Flags &^= flag
+	if len(b) > 0 && b[0]&^1 == 0xc2 { // a bool, as nearly always
+		if b[0] == 0xc3 {
+			m.Flags |= flag
+		}
+		return b[1:], nil
+	}
 	var v value
 	b, err = readValue(&v, b, 1)
 	if v.truth() {
 		m.Flags |= flag
-	} else {
-		m.Flags &^= flag
 	}
 	return b, err
 }

@@ -217,7 +217,7 @@ func TestLiveStreamFromPythonIsCompleteOrCounted(t *testing.T) {
 	}
 	for family, group := range groups {
 		t.Run(family, func(t *testing.T) {
-			b := open(t, group, nil)
+			b, other := open(t, group, nil), open(t, group, nil)
 			var frames []frame
 			for i := range uint32(number) {
 				frames = append(frames, frame{
@@ -226,18 +226,25 @@ func TestLiveStreamFromPythonIsCompleteOrCounted(t *testing.T) {
 			}
 			p := startPython(t, group, "send", lines(t, frames))
 			var got []hub.Message
-			for uint64(len(got))+b.Stats().Dropped < number {
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			markers := uint64(0) // as in TestMessagesThatTheSystemDropsAreCounted
+			for uint64(len(got))+b.Stats().Dropped < number+markers && !t.Failed() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				m, err := b.Recv(ctx)
 				cancel()
 				if err != nil {
-					t.Fatalf("%d received, %v, Stats %+v", len(got), err, b.Stats())
+					markers++
+					send(t, other, hub.Ext(uint32(number+markers)))
+					continue
 				}
 				got = append(got, m)
 			}
 			p.end(t)
 			checkOrder(t, got)
-			t.Logf("received %d of %d messages, %d dropped", len(got), number, b.Stats().Dropped)
+			dropped := b.Stats().Dropped
+			t.Logf("received %d of %d messages, %d dropped", number+markers-dropped, number+markers, dropped)
+			if s := b.Stats(); s.Malformed != 0 || s.Received != uint64(len(got)) {
+				t.Errorf("%d received, Stats %+v", len(got), s)
+			}
 		})
 	}
 }
@@ -245,8 +252,8 @@ func TestLiveStreamFromPythonIsCompleteOrCounted(t *testing.T) {
 // checkOrder fails the test where numbers do not grow, or nothing came at all.
 func checkOrder(t *testing.T, got []hub.Message) {
 	t.Helper()
-	if len(got) == 0 || len(got) > number {
-		t.Fatalf("%d messages received, want 1 to %d", len(got), number)
+	if len(got) == 0 {
+		t.Fatal("nothing was received")
 	}
 	for i := 1; i < len(got); i++ {
 		if got[i].ID <= got[i-1].ID {
