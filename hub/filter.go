@@ -13,6 +13,11 @@ type Filter struct {
 	Invert       bool // select those whose identifier differs in those bits
 }
 
+// Match reports whether f lets m through. An error frame always passes.
+func (f Filter) Match(m Message) bool {
+	return m.Flags&Error != 0 || f.match(&m)
+}
+
 func (f *Filter) match(m *Message) bool {
 	extended := m.Flags&Extended != 0
 	if f.StandardOnly && extended || f.ExtendedOnly && !extended {

@@ -608,3 +608,20 @@ func TestSetFiltersAndCloseOfASubscriberThatIsLate(t *testing.T) {
 		h.Close()
 	}
 }
+
+func TestMatchLetsErrorFramesThrough(t *testing.T) {
+	f := hub.Filter{ID: 0x123, Mask: 0x7FF, StandardOnly: true}
+	for _, tt := range []struct {
+		m    hub.Message
+		want bool
+	}{
+		{hub.Std(0x123), true},
+		{hub.Std(0x124), false},
+		{hub.Ext(0x123), false},
+		{hub.Message{ID: 0x004, Flags: hub.Error, Len: 8}, true},
+	} {
+		if got := f.Match(tt.m); got != tt.want {
+			t.Errorf("Match(%v) = %v, want %v", tt.m, got, tt.want)
+		}
+	}
+}
