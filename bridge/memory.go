@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -125,11 +126,10 @@ func (p *memory) remove(m hub.Message, n *note) {
 	p.live--
 	f := frame(m)
 	ns := p.byFrame[f]
-	for i := range ns {
-		if ns[i] == n {
-			ns = append(ns[:i:i], ns[i+1:]...)
-			break
-		}
+	if i := slices.Index(ns, n); i == 0 {
+		ns = ns[1:] // the usual case, however many are equal
+	} else if i > 0 {
+		ns = slices.Delete(ns, i, i+1)
 	}
 	if len(ns) == 0 {
 		delete(p.byFrame, f)
