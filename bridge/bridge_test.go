@@ -98,6 +98,7 @@ func TestEqualPeriodicMessagesPassARingOfThreeThatEnds(t *testing.T) {
 			start(t, h, p[0], p[1], &bridge.Options{Ring: &ring,
 				A: bridge.Side{Name: p[0]}, B: bridge.Side{Name: p[1]}})
 		}
+		synctest.Wait() // all are in the ring
 		const n = 50
 		for range n {
 			send(t, x, hub.Std(1, 2))
@@ -120,6 +121,7 @@ func TestOneWayRingEnds(t *testing.T) {
 			start(t, h, p[0], p[1], &bridge.Options{Ring: &ring, BToA: bridge.Direction{Off: true},
 				A: bridge.Side{Name: p[0]}, B: bridge.Side{Name: p[1]}})
 		}
+		synctest.Wait() // all are in the ring
 		send(t, x, hub.Std(1))
 		hubtest.WantNone(t, x)
 	})
