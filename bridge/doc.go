@@ -38,8 +38,8 @@
 // others send there; a note of a frame that did not arrive is forgotten after
 // [RingMemory], or when [RingNotes] later ones are waiting. Until then it can be
 // mistaken for an equal frame. What was queued at a bus before its Run began
-// counts as new, and can come back once more. So do not give filters to the subscribers under
-// bridges of a Ring: give them to the bridges.
+// counts as new, and can come back once more. So do not give filters to the
+// subscribers under bridges of a Ring: give them to the bridges.
 //
 // # Reconnection
 //
