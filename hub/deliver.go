@@ -87,8 +87,8 @@ func (o *owner) pick(s *Subscriber, p span) []span {
 		}
 		o.runs[len(o.runs)-1].n++
 	}
-	if !own && (len(o.runs) <= 1 || wanted >= shortRun*len(o.runs)) {
-		return o.runs
+	if !own && (wanted >= shortRun*len(o.runs) || len(o.runs) == 1 && wanted*shortRun >= len(msgs)) {
+		return o.runs // or else a few messages would keep the memory of many
 	}
 	copies := &o.copies
 	copies.reserve(wanted)
@@ -153,7 +153,9 @@ func (o *owner) handOver(s *Subscriber, p span, gen uint32) (rest span) {
 
 // A clock tells the time in nanoseconds since 1970. It asks the operating system
 // for the wall clock once a second, and in between only for how long that is ago,
-// which takes half as long.
+// which takes half as long. So for up to a second after the clock was set, or the
+// machine has woken from a suspend that its monotonic clock does not count, the
+// time is still that of before.
 type clock struct {
 	set  time.Time
 	wall int64

@@ -25,9 +25,9 @@ const stallAfter = time.Second
 
 // waitForRoom hands the rest to those who are late as they make room.
 func (o *owner) waitForRoom() {
-	now := time.Now()
-	for i := range o.late {
-		o.late[i].since = now
+	now, all := time.Now(), o.late
+	for i := range all {
+		all[i].since = now
 	}
 	for o.serveAll(now); len(o.late) > 0; {
 		select {
@@ -45,7 +45,7 @@ func (o *owner) waitForRoom() {
 	if o.timer != nil {
 		o.timer.Stop()
 	}
-	clear(o.late[:cap(o.late)])
+	clear(all)
 }
 
 // serveAll serves everybody who is late, and sets the timer for the next time
@@ -67,6 +67,7 @@ func (o *owner) serveReady() {
 	now, due := time.Now(), o.due
 	for s := o.ready.Swap(nil); s != nil; {
 		next := s.nextReady
+		s.nextReady = nil // it may close, and next be kept by it
 		s.queue.awaited = false
 		if s.late >= 0 {
 			o.serve(s.late, now)

@@ -11,8 +11,9 @@ type backlog struct {
 // add appends b.
 func (l *backlog) add(b batch) {
 	if l.gone == len(l.batches) || l.gone >= 32 && 2*l.gone >= len(l.batches) {
-		l.batches = append(l.batches[:0], l.batches[l.gone:]...)
-		l.gone = 0
+		n := copy(l.batches, l.batches[l.gone:])
+		clear(l.batches[n:])
+		l.batches, l.gone = l.batches[:n], 0
 	}
 	l.batches = append(l.batches, b)
 	l.n += int(b.n)

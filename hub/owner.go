@@ -19,6 +19,7 @@ type owner struct {
 	clock clock
 	turn  uint64 // counts calls of forward, from 1; see Subscriber.sentIn
 
+	slabs  pool      // of collected and copies
 	runs   []span    // scratch of pick
 	copies writer    // what pick copies
 	copied []span    // the copies that are under way
@@ -35,6 +36,7 @@ type owner struct {
 func (c *channel) run() {
 	defer close(c.done)
 	o := owner{channel: c, turn: 1}
+	o.collected.pool, o.copies.pool = &o.slabs, &o.slabs
 	for !o.ending {
 		e := <-c.in
 		if e.op == nil && len(c.in) == 0 { // as always on a quiet bus: nothing to collect

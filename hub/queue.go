@@ -142,7 +142,7 @@ func (q *queue) givenUp() bool {
 // messages. It returns false if there is room already, and no answer will come.
 func (q *queue) await(n uint32) bool {
 	need := min(int(n), max(1, q.limit/2))
-	want := uint64(max(0, int(q.given)+need+q.ahead()-q.limit))
+	want := uint64(max(0, int64(q.given)+int64(need+q.ahead()-q.limit)))
 	if q.awaited {
 		if old := q.want.Load(); old == nobodyWaits || !q.want.CompareAndSwap(old, want) {
 			return true // the answer is on its way
@@ -165,7 +165,7 @@ func (q *queue) stopWaiting() {
 }
 
 // took counts n messages as received, and reports whether the channel has to be
-// told, by Subscriber.answer.
+// told, by Subscriber.makeReady.
 func (q *queue) took(n int) bool {
 	taken := q.taken.Add(uint64(n))
 	want := q.want.Load()

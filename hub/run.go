@@ -67,7 +67,7 @@ func (c *channel) follow(run *atomic.Uint64) {
 
 // closeRun returns how many messages e has, once and for all.
 func (e *envelope) closeRun() uint32 {
-	if e.n == 0 || e.slab.runs == nil {
+	if e.n == 0 {
 		return e.n
 	}
 	run := &e.slab.runs[e.off]

@@ -22,11 +22,11 @@ type slab struct {
 	open atomic.Uint32
 
 	// For its return: the channel's, and then everybody's.
-	_         apart
-	forwarded int   // messages that the channel has dealt with
-	pushed    int64 // batches of them that it has handed over
-	_         apart
-	refs      atomic.Int64
+	_      apart
+	left   atomic.Int32 // places that are not done with
+	pushed int64        // batches that the channel has handed over
+	_      apart
+	refs   atomic.Int64
 }
 
 // apart keeps what one goroutine writes often out of the cache line of what
@@ -103,11 +103,18 @@ func (b *intake) writeAll(msgs []Message, from *Subscriber) span {
 
 // reserve returns a place for n messages that the caller alone writes to.
 func (b *intake) reserve(n int) span {
+	if n > maxSlab { // has a slab of its own
+		return span{b.next(nil, n), 0, uint32(n)}
+	}
 	for {
 		current := b.slab.Load()
 		if current != nil {
-			if end := current.used.Add(uint32(n)); int(end) <= len(current.msgs) {
-				return span{current, end - uint32(n), uint32(n)}
+			end := int(current.used.Add(uint32(n)))
+			if end <= len(current.msgs) {
+				return span{current, uint32(end - n), uint32(n)}
+			}
+			if rest := len(current.msgs) - (end - n); rest > 0 {
+				current.done(rest) // nobody will write there
 			}
 		}
 		b.slab.CompareAndSwap(current, b.next(current, n))
@@ -123,7 +130,8 @@ func (b *intake) next(old *slab, n int) *slab {
 	return s
 }
 
-// A pool keeps slabs that have come back for their next use.
+// A pool keeps slabs that have come back for their next use, up to 200 KiB of
+// them until the channel ends.
 type pool struct {
 	spare [8]atomic.Pointer[slab]
 }
@@ -140,6 +148,7 @@ func (l *pool) take(old *slab, n int) *slab {
 	size := nextSize(old, n)
 	s := &slab{home: l, msgs: make([]Message, size), from: make([]*Subscriber, size)}
 	s.refs.Store(inUse)
+	s.left.Store(int32(size))
 	return s
 }
 
@@ -162,13 +171,13 @@ func (l *pool) put(s *slab) {
 // zero, on top of inUse while the channel is not done. So it is zero just once.
 const inUse = 1 << 40
 
-// done is called by the channel when it has dealt with n messages of s: they are
-// handed over, or copied, or nobody wants them.
+// done says of n places of s that the channel has dealt with the messages there,
+// which are handed over, or copied, or nobody wants them, or that there are none.
 func (s *slab) done(n int) {
 	if s.home == nil {
 		return
 	}
-	if s.forwarded += n; s.forwarded == len(s.msgs) && len(s.msgs) == maxSlab {
+	if s.left.Add(-int32(n)) == 0 && len(s.msgs) == maxSlab {
 		s.giveBack(inUse - s.pushed)
 	}
 }
@@ -181,7 +190,8 @@ func (s *slab) giveBack(n int64) {
 	if s.refs.Add(-n) != 0 {
 		return
 	}
-	s.forwarded, s.pushed = 0, 0
+	s.pushed = 0
+	s.left.Store(maxSlab)
 	s.gen++
 	s.refs.Store(inUse)
 	s.open.Store(0)
@@ -196,7 +206,7 @@ func (s *slab) giveBack(n int64) {
 
 // A writer puts messages one behind the other into slabs of a pool.
 type writer struct {
-	pool
+	pool  *pool // not that of the intake: a sender may be late to ask a slab for a place
 	slab  *slab
 	start int // of the span that is being written
 	next  int
@@ -213,7 +223,7 @@ func (w *writer) reserve(n int) {
 			w.slab.done(left)
 		}
 	}
-	w.slab = w.take(w.slab, n)
+	w.slab = w.pool.take(w.slab, n)
 	w.start, w.next = 0, 0
 }
 

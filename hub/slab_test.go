@@ -2,9 +2,11 @@ package hub_test
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"weak"
 
 	"github.com/canhub-go/canhub/hub"
 )
@@ -107,12 +109,17 @@ func TestMessagesMakeNoGarbage(t *testing.T) {
 			}
 		}
 	}
-	batch := make([]hub.Message, 64)
-	many := func(t *testing.T, tx []*hub.Subscriber) {
-		if err := tx[0].SendBatch(ctx, batch); err != nil {
-			t.Fatal(err)
+	all := make([]hub.Message, 64)
+	batches := func(lengths ...int) func(t *testing.T, tx []*hub.Subscriber) { // 64 in all
+		return func(t *testing.T, tx []*hub.Subscriber) {
+			for _, n := range lengths {
+				if err := tx[0].SendBatch(ctx, all[:n]); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
 	}
+	many := batches(64)
 	recv := func(t *testing.T, rx *hub.Subscriber) {
 		for range 64 {
 			if _, err := rx.Recv(ctx); err != nil {
@@ -140,6 +147,7 @@ func TestMessagesMakeNoGarbage(t *testing.T) {
 		{"Send, Recv", 1, one, hub.SubscriberOptions{}, recv},
 		{"Send of several, Recv", 3, one, hub.SubscriberOptions{}, recv},
 		{"SendBatch, RecvBatch", 1, many, hub.SubscriberOptions{}, recvBatch},
+		{"SendBatch that does not fit at the end of a slab, RecvBatch", 1, batches(30, 34), hub.SubscriberOptions{}, recvBatch},
 		{"Send, Recv under DropOldest", 1, one, hub.SubscriberOptions{Policy: hub.DropOldest}, recv},
 		{"Send, Recv with filters", 2, one, hub.SubscriberOptions{Filters: odd}, recv},
 		{"Send, nobody receives under DropOldest", 1, one, hub.SubscriberOptions{Policy: hub.DropOldest}, nil},
@@ -161,6 +169,16 @@ func TestMessagesMakeNoGarbage(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				for range 10 { // so that 64 at a time do not end where a slab does
+					if err := tx[0].Send(ctx, hub.Std(1)); err != nil {
+						t.Fatal(err)
+					}
+					if c.receive != nil {
+						if _, err := rx.Recv(ctx); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
 				const rounds = 64
 				thousand := func() {
 					for range rounds {
@@ -178,4 +196,88 @@ func TestMessagesMakeNoGarbage(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A few messages that a filter lets through do not keep the memory of the many
+// that it does not.
+func TestMessagesInAQueueKeepLittleMemory(t *testing.T) {
+	ctx := context.Background()
+	for _, policy := range []hub.Policy{hub.DropOldest, hub.DropNewest} {
+		h := hub.New(nil)
+		defer h.Close()
+		rx, err := h.Open("can0", &hub.SubscriberOptions{Policy: policy, Filters: []hub.Filter{{ID: 7, Mask: 0x7FF}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tx, err := h.Open("can0", &hub.SubscriberOptions{SendOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := inUse()
+		batch := make([]hub.Message, 256)
+		batch[0].ID = 7
+		for range 256 {
+			if err := tx.SendBatch(ctx, batch); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := tx.SendWait(ctx, hub.Std(1)); err != nil {
+			t.Fatal(err)
+		}
+		if used := inUse() - before; used > 1<<20 {
+			t.Errorf("%v: %d queued messages keep %d KiB", policy, rx.Stats().Queued, used>>10)
+		}
+		runtime.KeepAlive(rx)
+	}
+}
+
+func inUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// Nothing of a subscriber that has closed is kept by another one that was late
+// beside it.
+func TestAClosedSubscriberIsLetGo(t *testing.T) {
+	h := hub.New(nil)
+	defer h.Close()
+	ctx := context.Background()
+	open := func(o *hub.SubscriberOptions) *hub.Subscriber {
+		s, err := h.Open("can0", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	tx, keep := open(&hub.SubscriberOptions{SendOnly: true}), open(&hub.SubscriberOptions{Queue: 2})
+	var others []weak.Pointer[hub.Subscriber]
+	for range 20 {
+		other := open(&hub.SubscriberOptions{Queue: 2})
+		others = append(others, weak.Make(other))
+		for range 50 { // both are late, and make room one after the other
+			if err := tx.SendBatch(ctx, make([]hub.Message, 6)); err != nil {
+				t.Fatal(err)
+			}
+			for range 6 {
+				other.Recv(ctx)
+				keep.Recv(ctx)
+			}
+		}
+		other.Close()
+	}
+	for range 600 { // until all slabs are others
+		tx.Send(ctx, hub.Std(1))
+		keep.Recv(ctx)
+	}
+	runtime.GC()
+	runtime.GC()
+	for i, other := range others {
+		if other.Value() != nil {
+			t.Errorf("subscriber %d of %d is still in memory", i+1, len(others))
+		}
+	}
+	runtime.KeepAlive(keep)
 }

@@ -144,9 +144,9 @@ func (s *Subscriber) Send(ctx context.Context, m Message) error {
 	}
 	c := s.channel
 	p := c.intake.write(&m, s)
-	if last := c.last.Load(); last == nil && len(c.in) == 0 && c.offer(envelope{span: p}) {
-		c.follow(nil) // as on a quiet bus: the channel takes it at once
-	} else if last == nil || !c.extend(p) {
+	if len(c.in) == 0 && c.offer(envelope{span: p}) { // a quiet bus: the channel takes it at once
+		c.follow(nil)
+	} else if !c.extend(p) {
 		return s.put(ctx, envelope{span: p}, s.stall)
 	}
 	s.sent.Add(1)
