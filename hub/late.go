@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -32,6 +33,7 @@ func (o *owner) waitForRoom() {
 	for o.serveAll(now); len(o.late) > 0; {
 		select {
 		case <-o.poke:
+			runtime.Gosched() // others are about to answer too: better serve them all at once
 			o.ending = o.ending || o.ended.Load()
 			o.serveReady() // always: there is one token for all answers
 			if o.ending || o.pending.Load() != nil {
