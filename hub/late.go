@@ -33,7 +33,9 @@ func (o *owner) waitForRoom() {
 	for o.serveAll(now); len(o.late) > 0; {
 		select {
 		case <-o.poke:
-			runtime.Gosched() // others are about to answer too: better serve them all at once
+			if len(o.late) > 1 {
+				runtime.Gosched() // others are about to answer too: better serve them all at once
+			}
 			o.ending = o.ending || o.ended.Load()
 			o.serveReady() // always: there is one token for all answers
 			if o.ending || o.pending.Load() != nil {
