@@ -649,8 +649,9 @@ func (r *modelRunner) sleep(d time.Duration) error {
 		if len(late) != 1 || !late[0].mustBeLate() {
 			continue
 		}
-		// One call ends each second.
-		if n, s := late[0].waiting(), late[0]; n > max(0, before[s]-int(d/time.Second)) {
+		// One call ends each second, the first a second after the channel has looked
+		// what s has taken.
+		if n, s := late[0].waiting(), late[0]; n > max(0, before[s]-int(d/time.Second)+1) {
 			return fmt.Errorf("%s: %d of %d sends still wait, after %v in which the channel waited for %s", s.name, n, before[s], d, s.name)
 		}
 	}
