@@ -1005,6 +1005,30 @@ func TestSendWaitEndsWithItsCtxAndTheMessageIsStillDelivered(t *testing.T) {
 	})
 }
 
+func TestErrStalledIsTimedFromTheLastMessageTaken(t *testing.T) {
+	for _, takes := range []time.Duration{0, 30 * time.Millisecond, 370 * time.Millisecond, 990 * time.Millisecond} {
+		inBubble(t, func(t *testing.T, h *hub.Hub) {
+			// Far behind: one message taken is not the room that the channel waits for.
+			s := openOn(t, h, "can0", &hub.SubscriberOptions{Queue: 64, OwnMessages: true})
+			if err := s.SendBatch(soon(t), make([]hub.Message, 128)); err != nil {
+				t.Fatalf("SendBatch: %v", err)
+			}
+			ended := make(chan error, 1)
+			start := time.Now()
+			go func() { ended <- s.SendWait(soon(t), hub.Std(1)) }()
+			time.Sleep(takes)
+			synctest.Wait()
+			recvNext(t, s)
+			if err := <-ended; err != hub.ErrStalled {
+				t.Errorf("SendWait: %v, want ErrStalled", err)
+			}
+			if d := time.Since(start) - takes; d < time.Second || d > 1100*time.Millisecond {
+				t.Errorf("one taken after %v: ErrStalled %v later, want 1s to 1.1s", takes, d)
+			}
+		})
+	}
+}
+
 func TestSendWaitForItselfEndsWithErrStalled(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *hub.Hub) {
 		s := openOn(t, h, "can0", &hub.SubscriberOptions{Queue: 1, OwnMessages: true})

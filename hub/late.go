@@ -17,12 +17,18 @@ type late struct {
 	gen   uint32    // of the filters that let it through
 	since time.Time // it took something, or the wait began
 	seen  uint64    // what it had taken by then
+	quiet bool      // it took nothing for lookAfter since then
 	told  int       // how often it was told since then that it holds up the channel
 }
 
 // stallAfter is how long a channel waits for room before it says so, and lets
 // the subscriber that it waits for know in a send of its own.
 const stallAfter = time.Second
+
+// lookAfter is how long a channel that waits for room for many messages does not
+// look whether some were taken. Then it looks again, or, if there were none, asks
+// to be told of the next: so it knows to that precision when the last was taken.
+const lookAfter = stallAfter / 10
 
 // waitForRoom hands the rest to those who are late as they make room.
 func (o *owner) waitForRoom() {
@@ -53,7 +59,7 @@ func (o *owner) waitForRoom() {
 }
 
 // serveAll serves everybody who is late, and sets the timer for the next time
-// that somebody has waited too long.
+// that somebody is to be looked at.
 func (o *owner) serveAll(now time.Time) {
 	o.due = now.Add(stallAfter)
 	for i := len(o.late) - 1; i >= 0; i-- {
@@ -124,6 +130,7 @@ func (o *owner) fit(l *late, now time.Time) bool {
 		l.takeBack()
 		l.seen, l.since, l.told = taken, now, 0
 	}
+	l.quiet = now.Sub(l.since) >= lookAfter
 	if s.opts.BlockFor > 0 && now.Sub(l.since) >= s.opts.BlockFor {
 		q.giveUp()
 	}
@@ -145,10 +152,10 @@ func (o *owner) fit(l *late, now time.Time) bool {
 	return l.rest.n > 0
 }
 
-// need returns for how many messages l waits. If it is late beyond measure, any
-// one that it takes matters.
+// need returns for how many messages l waits. When time is being taken, any one
+// that it takes matters.
 func (l *late) need() (n uint32) {
-	if l.sub.opts.BlockFor > 0 || l.told > 0 {
+	if l.sub.opts.BlockFor > 0 || l.quiet {
 		return 1
 	}
 	n = l.rest.n
@@ -158,11 +165,13 @@ func (l *late) need() (n uint32) {
 	return n
 }
 
-// due returns when l will have waited too long.
+// due returns when l is to be looked at, if it does not answer before.
 func (l *late) due() time.Time {
 	wait := time.Duration(l.told+1) * stallAfter
 	if limit := l.sub.opts.BlockFor; limit > 0 {
 		wait = min(wait, limit)
+	} else if !l.quiet {
+		wait = lookAfter
 	}
 	return l.since.Add(wait)
 }
