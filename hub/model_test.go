@@ -364,15 +364,18 @@ func (s *modelSub) seesFrame(m hub.Message) error {
 	if len(s.items) == 0 || !s.items[0].lost {
 		return fmt.Errorf("%s received an error frame where nothing was lost; it expects %s", s.name, s.expects())
 	}
+	var lost hub.Message
 	for len(s.items) > 0 && s.items[0].lost {
-		s.items = s.items[1:]
+		lost, s.items = s.items[0].m, s.items[1:]
 	}
 	if len(s.items) == 0 {
 		return nil
 	}
+	// Where new filters have refused the message behind it, it has the time of the loss.
 	next := s.items[0]
-	if next.must() && m.Timestamp != next.m.Timestamp {
-		return fmt.Errorf("%s received an error frame of %d, want the time %d of the message behind it", s.name, m.Timestamp, next.m.Timestamp)
+	if next.must() && m.Timestamp != next.m.Timestamp && m.Timestamp != lost.Timestamp {
+		return fmt.Errorf("%s received an error frame of %d, want the time %d of the message behind it or %d of the loss",
+			s.name, m.Timestamp, next.m.Timestamp, lost.Timestamp)
 	}
 	s.hold()
 	return nil
