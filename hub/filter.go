@@ -1,5 +1,11 @@
 package hub
 
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
 // A Filter selects messages by identifier: those whose identifier is equal to
 // ID in the bits that Mask has set. A Mask of 0 selects every identifier,
 // 0x1FFFFFFF one. Bits of ID beyond the identifier's width are ignored, and
@@ -57,4 +63,59 @@ func (s *filterSet) apply(p span) span {
 		}
 	}
 	return span{slab: &slab{msgs: kept}, n: uint32(len(kept))}
+}
+
+// ParseFilter reads a filter as the tools of SocketCAN and python-can take it,
+// in hexadecimal: "123:7F0" for the identifiers that are equal to 123 in the
+// bits of the mask, "123~7F0" for those that are not. The mask's bit 31 asks
+// for the width too: with "80000123:80000700" only 29-bit identifiers match,
+// with "00000123:80000700" only 11-bit ones. An identifier alone selects just
+// that one, of 29 bits if it has eight digits, otherwise of 11: "123",
+// "00000123". "~123" is for all but that one, of either width.
+func ParseFilter(text string) (Filter, error) {
+	bad := func(format string, args ...any) (Filter, error) {
+		return Filter{}, fmt.Errorf("hub: filter %q: %s", text, fmt.Sprintf(format, args...))
+	}
+	at := strings.IndexAny(text, ":~")
+	if at <= 0 { // the identifier alone
+		digits := strings.TrimPrefix(text, "~")
+		id, ok := parseHex32(digits)
+		long := len(digits) == 8
+		switch {
+		case !ok:
+			return bad("want ID:MASK, ID~MASK, ID or ~ID in hexadecimal")
+		case !long && id > maxStandard:
+			return bad("identifier above 7FF: 29-bit ones have eight digits")
+		case id > maxExtended:
+			return bad("identifier above 1FFFFFFF")
+		}
+		if digits != text {
+			return Filter{ID: id, Mask: maxExtended, Invert: true}, nil
+		}
+		return Filter{ID: id, Mask: maxExtended, StandardOnly: !long, ExtendedOnly: long}, nil
+	}
+	id, ok := parseHex32(text[:at])
+	mask, okMask := parseHex32(text[at+1:])
+	switch {
+	case !ok:
+		return bad("identifier: want one to eight hexadecimal digits")
+	case !okMask:
+		return bad("mask: want one to eight hexadecimal digits")
+	case mask&remoteBit != 0:
+		return bad("mask with bit 30: data and remote frames cannot be told apart")
+	}
+	f := Filter{ID: id & maxExtended, Mask: mask & maxExtended, Invert: text[at] == '~'}
+	if mask&extendedBit != 0 {
+		f.ExtendedOnly = id&extendedBit != 0
+		f.StandardOnly = !f.ExtendedOnly
+	}
+	return f, nil
+}
+
+func parseHex32(digits string) (uint32, bool) {
+	if len(digits) > 8 || strings.HasPrefix(digits, "+") {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(digits, 16, 32)
+	return uint32(n), err == nil
 }

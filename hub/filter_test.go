@@ -2,9 +2,11 @@ package hub_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -609,6 +611,52 @@ func TestMatchLetsErrorFramesThrough(t *testing.T) {
 	} {
 		if got := f.Match(tt.m); got != tt.want {
 			t.Errorf("Match(%v) = %v, want %v", tt.m, got, tt.want)
+		}
+	}
+}
+
+func TestParseFilter(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want hub.Filter
+	}{
+		{"123:7F0", hub.Filter{ID: 0x123, Mask: 0x7F0}},
+		{"123~7F0", hub.Filter{ID: 0x123, Mask: 0x7F0, Invert: true}},
+		{"0:0", hub.Filter{}},
+		{"00000123:1fffffff", hub.Filter{ID: 0x123, Mask: 0x1FFFFFFF}},
+		{"80000123:80000700", hub.Filter{ID: 0x123, Mask: 0x700, ExtendedOnly: true}},
+		{"123:80000700", hub.Filter{ID: 0x123, Mask: 0x700, StandardOnly: true}},
+		{"123", hub.Filter{ID: 0x123, Mask: 0x1FFFFFFF, StandardOnly: true}},
+		{"7", hub.Filter{ID: 7, Mask: 0x1FFFFFFF, StandardOnly: true}},
+		{"18FEF100", hub.Filter{ID: 0x18FEF100, Mask: 0x1FFFFFFF, ExtendedOnly: true}},
+		{"~00000123", hub.Filter{ID: 0x123, Mask: 0x1FFFFFFF, Invert: true}},
+	} {
+		if got, err := hub.ParseFilter(tt.text); err != nil || got != tt.want {
+			t.Errorf("%q: %+v, %v; want %+v", tt.text, got, err, tt.want)
+		}
+	}
+}
+
+func TestParseFilterRefusesWithTheReason(t *testing.T) {
+	for text, reason := range map[string]string{
+		"":              "want ID:MASK",
+		"~":             "want ID:MASK",
+		"xyz":           "want ID:MASK",
+		"+1":            "want ID:MASK",
+		"0x1":           "want ID:MASK",
+		"1 ":            "want ID:MASK",
+		"800":           "above 7FF",
+		"20000000":      "above 1FFFFFFF",
+		":7FF":          "want ID:MASK",
+		"g:7FF":         "identifier: want one to eight",
+		"123:":          "mask: want one to eight",
+		"123:7FF:1":     "mask: want one to eight",
+		"123456789:7FF": "identifier: want one to eight",
+		"123:400007FF":  "remote",
+	} {
+		_, err := hub.ParseFilter(text)
+		if err == nil || !strings.Contains(err.Error(), reason) || !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
+			t.Errorf("%q: %v, want an error with the text and %q", text, err, reason)
 		}
 	}
 }

@@ -78,6 +78,9 @@ const (
 	idWheels = 0x0D0
 )
 
+// comfortNodes are those for the people in the car.
+var comfortNodes = []string{"doors", "lights", "climate", "cluster", "body"}
+
 // senders are the messages of the car, in the order of their slots.
 var senders = []sender{
 	{"engine", 1, 10 * time.Millisecond, hub.Std(idEngine, make([]byte, 8)...),

@@ -10,6 +10,7 @@ package vehicle
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +39,13 @@ const idBattery = 0x6F0
 // which is its regular end: then it returns nil. Sooner it ends only with an
 // error, such as [hub.ErrClosed].
 func Run(ctx context.Context, h *hub.Hub, channel string, seed uint64) error {
+	return RunSplit(ctx, h, channel, channel, seed)
+}
+
+// RunSplit is Run for a car with two channels, as most have: one for the drive,
+// and one for what serves those who sit in it. A gateway between them tells the
+// second one what the wheels and the engine do.
+func RunSplit(ctx context.Context, h *hub.Hub, powertrain, comfort string, seed uint64) error {
 	var answers sync.WaitGroup
 	defer answers.Wait()
 
@@ -45,6 +53,10 @@ func Run(ctx context.Context, h *hub.Hub, channel string, seed uint64) error {
 	for _, s := range senders {
 		if nodes[s.node] != nil {
 			continue
+		}
+		channel := powertrain
+		if slices.Contains(comfortNodes, s.node) {
+			channel = comfort
 		}
 		// Nobody receives for these nodes, so nothing may wait for them.
 		node, err := h.Open(channel, &hub.SubscriberOptions{Name: s.node, SendOnly: true})
@@ -54,17 +66,40 @@ func Run(ctx context.Context, h *hub.Hub, channel string, seed uint64) error {
 		defer node.Close() // ends its tasks
 		nodes[s.node] = node
 	}
-	battery, err := h.Open(channel, &hub.SubscriberOptions{
-		Name:    "battery",
-		Filters: []hub.Filter{{ID: idBattery, Mask: 0x7FF, StandardOnly: true}},
-	})
+	receive := func(channel, name string, ids ...uint32) (*hub.Subscriber, error) {
+		o := &hub.SubscriberOptions{Name: name}
+		for _, id := range ids {
+			o.Filters = append(o.Filters, hub.Filter{ID: id, Mask: 0x7FF, StandardOnly: true})
+		}
+		return h.Open(channel, o)
+	}
+	battery, err := receive(comfort, "battery", idBattery)
 	if err != nil {
 		return err
 	}
 	defer battery.Close()
-	answers.Go(func() { answer(ctx, battery) })
+	tester, err := receive(powertrain, "diagnosis", idRequestAll, idRequest)
+	if err != nil {
+		return err
+	}
+	defer tester.Close()
+	if comfort != powertrain {
+		here, err := receive(powertrain, "gateway", idEngine, idWheels)
+		if err != nil {
+			return err
+		}
+		defer here.Close()
+		there, err := h.Open(comfort, &hub.SubscriberOptions{Name: "gateway", SendOnly: true})
+		if err != nil {
+			return err
+		}
+		defer there.Close()
+		answers.Go(func() { pass(ctx, here, there) })
+	}
 
 	start := time.Now()
+	answers.Go(func() { answer(ctx, battery) })
+	answers.Go(func() { diagnose(ctx, tester, start) })
 	var task *hub.Task
 	for _, s := range senders { // which are in the order of their slots
 		if !sleepUntil(ctx, start.Add(time.Duration(s.slot)*slotTime)) {
@@ -90,6 +125,16 @@ func Run(ctx context.Context, h *hub.Hub, channel string, seed uint64) error {
 		return nil
 	case <-task.Done(): // none ends by itself: the hub was closed
 		return task.Err()
+	}
+}
+
+// pass forwards every fifth message with an identifier.
+func pass(ctx context.Context, from, to *hub.Subscriber) {
+	n := make(map[uint32]int)
+	for m := range from.All(ctx) {
+		if n[m.ID]++; n[m.ID]%5 == 0 && to.Send(ctx, m) != nil {
+			return
+		}
 	}
 }
 

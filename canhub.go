@@ -1,0 +1,61 @@
+// Package canhub opens CAN buses by URL, so that a program can leave it to its
+// user whether a bus is a channel in the process, a group of machines on a
+// network or a recorded log:
+//
+//	bus, err := canhub.Open(ctx, "multicast://239.74.163.2?iface=lo")
+//
+// What comes back is a [hub.Bus]: Send, Recv and Close. These are the URLs; the
+// options stand in the query, and [Schemes] has them all with their meaning.
+//
+//	hub:can0                              a channel of the Opener's hub
+//	multicast://239.74.163.2:43113        python-can's udp_multicast
+//	log:drive.log?speed=2                 a log file, played at its own pace
+//
+// The packages that do the work can be used without this one: hub, canlog, and
+// those under transport.
+package canhub
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/canhub-go/canhub/hub"
+)
+
+// An Opener opens buses. The zero value is ready for all URLs but hub: ones.
+type Opener struct {
+	// Hub has the channels of hub: URLs. The Opener does not close it.
+	// Default: nil, and such a URL is an error.
+	Hub *hub.Hub
+	// Logger hears what a bus cannot return as an error, such as datagrams that
+	// are no frames. Default: nil, silent.
+	Logger *slog.Logger
+}
+
+// Open is the Open of the zero [Opener].
+func Open(ctx context.Context, url string) (hub.Bus, error) { return (&Opener{}).Open(ctx, url) }
+
+// Open opens the bus that url names. Where it has to connect to somebody it
+// waits for that until ctx is done; the bus stays open when ctx ends later, until
+// its Close.
+//
+// It returns an error that names the URL and what is wrong with it. For an
+// unknown scheme or option it lists the known ones.
+func (o *Opener) Open(ctx context.Context, url string) (hub.Bus, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s, a, err := parse(url)
+	if err != nil {
+		return nil, err
+	}
+	bus, err := s.open(ctx, o, a)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fmt.Errorf("canhub: open %s: %w", url, err)
+	}
+	return bus, nil
+}

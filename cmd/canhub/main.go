@@ -1,0 +1,119 @@
+// Command canhub is the terminal's end of canhub: it shows, sends, generates,
+// plays, records, measures and connects the traffic of CAN buses. "canhub -h"
+// lists what it can do, "canhub COMMAND -h" how, with examples.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// An app is what the commands have in common.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func main() { os.Exit(run(os.Args[1:], &app{os.Stdin, os.Stdout, os.Stderr})) }
+
+// run returns the exit code: 0, 1 if the work failed, 2 if it was asked for in a
+// wrong way. An interrupt is the regular end of work that has no other.
+func run(args []string, a *app) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second interrupt ends the process at once
+	root := a.root()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	var usage usageError
+	switch {
+	case err == nil, ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintf(a.err, "canhub: %v\nTry: %s -h\n", err, cmd.CommandPath())
+		return 2
+	default:
+		fmt.Fprintf(a.err, "canhub: %v\n", err)
+		return 1
+	}
+}
+
+// A usageError tells that the command line is wrong.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "canhub",
+		Short: "The virtual CAN bus, in the terminal",
+		Long: `canhub works with CAN buses that need no hardware, and with logs of real ones.
+
+Commands take a bus as a URL; "canhub urls" explains them:
+
+  canhub demo --multicast                    a car to try things on
+  canhub dump multicast:                     what is on the bus
+  canhub send multicast: 123#DEADBEEF        put a frame on it
+  canhub convert drive.blf drive.log         one log format to another`,
+		Version:       version(),
+		Args:          noArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cmd.Help()
+		},
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(
+		a.urls(),
+	)
+	return root
+}
+
+// version returns the module's, as "go install" or a build from a checkout has
+// stamped it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+// noArgs is for a command without arguments.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 && cmd.HasSubCommands() {
+		what := fmt.Sprintf("unknown command %q", args[0])
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			what += fmt.Sprintf(", did you mean %q?", near[0])
+		}
+		return usagef("%s", what)
+	}
+	if len(args) > 0 {
+		return usagef("%s takes no arguments, got %q", cmd.Name(), args[0])
+	}
+	return nil
+}
+
+// someArgs is for a command with from least to most arguments; most may be -1.
+func someArgs(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || most >= 0 && len(args) > most {
+			return usagef("%s: want %s", cmd.Name(), what)
+		}
+		return nil
+	}
+}
