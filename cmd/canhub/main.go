@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -41,7 +42,7 @@ func run(args []string, a *app) int {
 		fmt.Fprintf(a.err, "canhub: %v\nTry: %s -h\n", err, cmd.CommandPath())
 		return 2
 	default:
-		fmt.Fprintf(a.err, "canhub: %v\n", err)
+		fmt.Fprintf(a.err, "canhub: %v\n", strings.ReplaceAll(err.Error(), "canhub: ", "")) // the package of that name says it too
 		return 1
 	}
 }
@@ -79,6 +80,8 @@ Commands take a bus as a URL; "canhub urls" explains them:
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
+		a.demo(),
+		a.serve(),
 		a.urls(),
 	)
 	return root

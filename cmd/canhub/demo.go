@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/canhub-go/canhub/examples/vehicle"
+	"github.com/canhub-go/canhub/hub"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) demo() *cobra.Command {
+	var overMulticast, all, quiet bool
+	var connect []string
+	var limit time.Duration
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Run a simulated car to try things on",
+		Long: `Demo is a car in a hub: a dozen nodes that send what such nodes do, on two
+channels. can0 has the engine, brakes, steering, gearbox, camera and radar, can1
+doors, lights, climate and the cluster, with a gateway between them. The car
+drives a round of ten seconds, again and again, and answers requests of OBD
+diagnosis. A little of the traffic is shown, or all of it with --all.
+
+With --multicast can0 is also on python-can's multicast group, where other
+processes reach it. That can leave the machine: so it takes the flag.`,
+		Example: `  canhub demo
+  canhub demo --multicast
+  canhub demo --connect can0=multicast://239.74.163.2?iface=lo`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var links []link
+			if overMulticast {
+				links = append(links, link{"can0", "multicast:", "--multicast"})
+			}
+			for _, text := range connect {
+				l, err := parseLink(text, "--connect")
+				if err != nil {
+					return err
+				}
+				links = append(links, l)
+			}
+			ctx := cmd.Context()
+			if limit > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, limit)
+				defer cancel()
+			}
+			return a.runDemo(ctx, links, all, quiet)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVarP(&overMulticast, "multicast", "m", false, "put can0 on python-can's multicast group: --connect can0=multicast:")
+	f.StringArrayVarP(&connect, "connect", "c", nil, "put a bus on can0 or can1, as `CHANNEL=URL`; may be there several times")
+	f.BoolVarP(&all, "all", "a", false, "show all traffic")
+	f.BoolVarP(&quiet, "quiet", "q", false, "show no traffic")
+	f.DurationVarP(&limit, "duration", "T", 0, "end after this time")
+	return cmd
+}
+
+func (a *app) runDemo(ctx context.Context, links []link, all, quiet bool) error {
+	s := a.newStation()
+	defer s.close()
+	for _, name := range []string{"can0", "can1"} {
+		if err := s.hub.Create(name, nil); err != nil {
+			return err
+		}
+	}
+	for _, l := range links {
+		if err := s.connect(ctx, l); err != nil {
+			return err
+		}
+	}
+	a.introduce(links)
+	if !quiet {
+		var wanted func(hub.Message) bool
+		if !all {
+			wanted = sample(150*time.Millisecond, 3*time.Second)
+		}
+		if err := s.show(wanted); err != nil {
+			return err
+		}
+	}
+	s.tasks = append(s.tasks, func(ctx context.Context) error {
+		return vehicle.RunSplit(ctx, s.hub, "can0", "can1", 1)
+	})
+	return s.run(ctx)
+}
+
+// introduce says what there is and what to do with it.
+func (a *app) introduce(links []link) {
+	fmt.Fprintln(a.err, "A car is driving: the drive on can0, comfort on can1. Ctrl-C ends it.")
+	if len(links) == 0 {
+		fmt.Fprint(a.err, `
+It is in this process alone. To reach it from others, on this network:
+
+  canhub demo --multicast
+
+`)
+		return
+	}
+	for _, l := range links {
+		fmt.Fprintf(a.err, "%s is on %s\n", l.channel, l.url)
+	}
+	url := links[0].url
+	if strings.ContainsAny(url, "?&*") {
+		url = "'" + url + "'" // for the shell
+	}
+	fmt.Fprintf(a.err, `
+Try, in another terminal:
+
+  canhub sniff %[1]s                      a live table
+  canhub dump %[1]s                       all that is sent
+  canhub dump %[1]s -f 7E8                what answers ...
+  canhub send %[1]s 7DF#02010D            ... when asked for the speed
+`, url)
+	if strings.HasPrefix(links[0].url, "multicast:") {
+		group := "" // python-can's default too
+		if host, ok := strings.CutPrefix(links[0].url, "multicast://"); ok {
+			host, _, _ = strings.Cut(host, "?")
+			group = strconv.Quote(host) + ", "
+		}
+		fmt.Fprintf(a.err, `  python3 -c 'import can; [print(m) for m in can.Bus(%sinterface="udp_multicast")]'
+`, group)
+	}
+	fmt.Fprintln(a.err)
+}
+
+// sample returns a func that lets little through: a message each pause, and
+// each identifier once in a while; and all of OBD diagnosis.
+func sample(pause, again time.Duration) func(hub.Message) bool {
+	var last time.Time
+	shown := make(map[uint32]time.Time)
+	return func(m hub.Message) bool {
+		now := time.Now()
+		if m.ID >= 0x7DF && m.ID <= 0x7EF && m.Flags&hub.Extended == 0 {
+			return true
+		}
+		if now.Sub(last) < pause || now.Sub(shown[m.ID]) < again {
+			return false
+		}
+		last, shown[m.ID] = now, now
+		return true
+	}
+}

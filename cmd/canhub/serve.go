@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) serve() *cobra.Command {
+	var connect []string
+	var show bool
+	cmd := &cobra.Command{
+		Use:   "serve [flags] [CONFIG]",
+		Short: "Run a hub, with its channels open on other buses",
+		Long: `Serve runs a hub until it is interrupted. Each channel can be connected to any
+number of buses; whoever is on one of them is on the channel. A bus that fails
+is opened again, with growing pauses.
+
+CONFIG is a file with one connection to a line, as the flags have them:
+
+  # what is on my desk
+  connect can0 multicast://239.74.163.2?iface=lo
+  connect can1 log:drive.log?loop=forever`,
+		Example: `  canhub serve --connect can0=multicast:
+  canhub serve --connect can0=multicast: --connect can0=log:drive.log
+  canhub serve --dump desk.conf`,
+		Args: someArgs(0, 1, "one CONFIG at most"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var links []link
+			for _, text := range connect {
+				l, err := parseLink(text, "--connect")
+				if err != nil {
+					return err
+				}
+				links = append(links, l)
+			}
+			if len(args) > 0 {
+				more, err := readConfig(args[0])
+				if err != nil {
+					return err
+				}
+				links = append(links, more...)
+			}
+			if len(links) == 0 {
+				return usagef("serve: nothing to connect: want --connect CHANNEL=URL or a CONFIG")
+			}
+			return a.runServe(cmd.Context(), links, show)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVarP(&connect, "connect", "c", nil, "put the bus on the channel, as `CHANNEL=URL`; may be there several times")
+	f.BoolVarP(&show, "dump", "d", false, "show all traffic, in the form of a candump log")
+	return cmd
+}
+
+func parseLink(text, from string) (link, error) {
+	channel, url, ok := strings.Cut(text, "=")
+	if !ok || !isName(channel) {
+		return link{}, usagef("%s %q: want CHANNEL=URL", from, text)
+	}
+	return link{channel, url, from}, nil
+}
+
+// readConfig reads the file that Long tells of.
+func readConfig(path string) ([]link, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var links []link
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		fields := strings.Fields(lines.Text())
+		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
+			continue
+		}
+		from := fmt.Sprintf("%s:%d", path, n)
+		switch {
+		case fields[0] != "connect":
+			return nil, fmt.Errorf("%s: %q: want connect CHANNEL URL", from, fields[0])
+		case len(fields) != 3 || !isName(fields[1]):
+			return nil, fmt.Errorf("%s: want connect CHANNEL URL", from)
+		}
+		links = append(links, link{fields[1], fields[2], from})
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return links, nil
+}
+
+func (a *app) runServe(ctx context.Context, links []link, show bool) error {
+	s := a.newStation()
+	defer s.close()
+	for _, l := range links {
+		if err := s.connect(ctx, l); err != nil {
+			return err
+		}
+	}
+	if show {
+		if err := s.show(nil); err != nil {
+			return err
+		}
+	}
+	return s.run(ctx)
+}

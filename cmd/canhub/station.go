@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/canhub-go/canhub"
+	"github.com/canhub-go/canhub/bridge"
+	"github.com/canhub-go/canhub/canlog"
+	"github.com/canhub-go/canhub/hub"
+)
+
+// A link says that a bus is to be on a channel.
+type link struct {
+	channel string
+	url     string
+	from    string // where it was asked for, for errors
+}
+
+// A station is a hub whose channels are connected to other buses.
+type station struct {
+	app   *app
+	hub   *hub.Hub
+	log   *slog.Logger
+	links []*connection
+	tasks []func(ctx context.Context) error // what run does beside the links
+}
+
+// A connection is a link at work.
+type connection struct {
+	link
+	here  *hub.Subscriber
+	there hub.Bus
+	stats bridge.Stats
+}
+
+// waiting is how many messages of a channel wait for a connected bus that is slow
+// or away. What comes beyond is lost for it, and counted: it does not hold up the
+// channel.
+const waiting = 4096
+
+func (a *app) newStation() *station {
+	log := a.logger()
+	return &station{app: a, hub: hub.New(&hub.Options{Logger: log}), log: log}
+}
+
+// connect opens the bus of l and puts it on its channel. It works once run does.
+func (s *station) connect(ctx context.Context, l link) error {
+	for _, c := range s.links {
+		if c.channel == l.channel && c.url == l.url {
+			return fmt.Errorf("%s: %s is connected to %s already: each message would come again and again", l.from, l.channel, l.url)
+		}
+	}
+	there, err := s.open(ctx, l)
+	if err != nil {
+		return fmt.Errorf("%s: %w", l.from, err)
+	}
+	here, err := s.hub.Open(l.channel, &hub.SubscriberOptions{Name: l.url, Queue: waiting, Policy: hub.DropOldest})
+	if err != nil {
+		return errors.Join(err, there.Close())
+	}
+	s.links = append(s.links, &connection{link: l, here: here, there: there})
+	return nil
+}
+
+func (s *station) open(ctx context.Context, l link) (hub.Bus, error) {
+	return (&canhub.Opener{Hub: s.hub, Logger: s.log}).Open(ctx, l.url)
+}
+
+// run works until ctx is done, and then returns nil, or until something fails.
+func (s *station) run(outer context.Context) error {
+	ctx, cancel := context.WithCancelCause(outer)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for _, c := range s.links {
+		wg.Go(func() {
+			if err := s.bridge(ctx, c); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	for _, task := range s.tasks {
+		wg.Go(func() {
+			if err := task(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	<-ctx.Done()
+	wg.Wait()
+	s.report()
+	if outer.Err() != nil {
+		return nil
+	}
+	return context.Cause(ctx)
+}
+
+// bridge runs one connection. A log that has been played to its end ends it, and
+// nothing else.
+func (s *station) bridge(ctx context.Context, c *connection) error {
+	isLog := strings.HasPrefix(strings.ToLower(c.url), "log:")
+	o := &bridge.Options{Stats: &c.stats, Logger: s.log, LifeSpan: time.Second}
+	if isLog {
+		o.AToB.Off = true
+	} else {
+		o.B.Redial = func(ctx context.Context) (hub.Bus, error) { return s.open(ctx, c.link) }
+	}
+	err := bridge.Run(ctx, c.here, c.there, o)
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case isLog && errors.Is(err, hub.ErrClosed):
+		s.log.Info(c.url + " has been played to its end")
+		c.here.Close() // nobody empties its queue any more
+		return nil
+	}
+	return fmt.Errorf("%s: %w", c.url, err)
+}
+
+// report tells what went through each connection.
+func (s *station) report() {
+	for _, c := range s.links {
+		attrs := []any{"in", c.stats.BToA.Forwarded.Load(), "out", c.stats.AToB.Forwarded.Load()}
+		if lost := c.here.Stats().Dropped + c.stats.AToB.Stale.Load() + c.stats.AToB.Overflow.Load(); lost > 0 {
+			attrs = append(attrs, "too late to go out", lost)
+		}
+		if refused := c.stats.AToB.Refused.Load(); refused > 0 {
+			attrs = append(attrs, "not carried", refused)
+		}
+		s.log.Info(fmt.Sprintf("%s on %s", c.url, c.channel), attrs...)
+	}
+}
+
+// close ends what connect and others have opened.
+func (s *station) close() error {
+	errs := []error{s.hub.Close()}
+	for _, c := range s.links {
+		errs = append(errs, c.there.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// show adds the task of writing the traffic to stdout, in the form of a candump
+// log: of all messages, or of those that wanted lets through.
+func (s *station) show(wanted func(hub.Message) bool) error {
+	out := &showing{log: canlog.NewWriter(s.app.out, nil), wanted: wanted}
+	for _, channel := range s.hub.Channels() {
+		// A terminal that is slow, or stopped, does not stop the bus.
+		sub, err := s.hub.Open(channel.Name, &hub.SubscriberOptions{Name: "dump", Queue: waiting, Policy: hub.DropOldest, ErrorFrames: true})
+		if err != nil {
+			return err
+		}
+		s.tasks = append(s.tasks, func(ctx context.Context) error { return out.run(ctx, sub) })
+	}
+	return nil
+}
+
+// A showing writes the traffic of several channels.
+type showing struct {
+	mu     sync.Mutex // of log and wanted
+	log    *canlog.Writer
+	wanted func(hub.Message) bool
+}
+
+func (w *showing) run(ctx context.Context, sub *hub.Subscriber) error {
+	for {
+		batch, err := sub.RecvBatch(ctx)
+		if err != nil {
+			return nil // ctx is done, or the hub closed
+		}
+		if err := w.write(sub.Channel(), batch); err != nil {
+			return err
+		}
+	}
+}
+
+func (w *showing) write(channel string, batch []hub.Message) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range batch {
+		if w.wanted != nil && !w.wanted(m) {
+			continue
+		}
+		if err := w.log.Write(canlog.Entry{Channel: channel, Message: m}); err != nil {
+			return err
+		}
+	}
+	return w.log.Flush()
+}
