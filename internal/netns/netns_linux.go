@@ -1,4 +1,6 @@
-package multicast_test
+// Package netns runs tests in a network namespace of their own, so that nothing
+// they send leaves the process tree, least of all multicast.
+package netns
 
 import (
 	"encoding/binary"
@@ -14,11 +16,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isolated returns true in a process whose only network interface is a loopback
-// interface of its own. Elsewhere it runs the test in such a process, reports
-// how it went, and returns false: then the test is over. So nothing is ever
-// sent on the machine's own networks.
-func isolated(t *testing.T) bool {
+// inside is set in the environment of a test binary that runs in a namespace.
+const inside = "CANHUB_TEST_NAMESPACE"
+
+// Setup belongs at the beginning of TestMain. In the process that [Isolated] has
+// made it brings up the network; elsewhere it does nothing.
+func Setup() {
+	if os.Getenv(inside) == "" {
+		return
+	}
+	if err := configure(); err != nil {
+		fmt.Fprintln(os.Stderr, "network namespace:", err)
+		os.Exit(2)
+	}
+}
+
+// Isolated returns true in a process whose only network interface is a loopback
+// interface of its own, with multicast routed to it. Elsewhere it runs the test
+// in such a process, reports how it went, and returns false: then the test is
+// over. Where the system gives no namespace the test is skipped, or fails if the
+// environment has CANHUB_INTEROP.
+func Isolated(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(inside) != "" {
 		return true
