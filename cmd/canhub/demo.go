@@ -43,12 +43,8 @@ processes reach it. That can leave the machine: so it takes the flag.`,
 				}
 				links = append(links, l)
 			}
-			ctx := cmd.Context()
-			if limit > 0 {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, limit)
-				defer cancel()
-			}
+			ctx, cancel := limited(cmd.Context(), limit)
+			defer cancel()
 			return a.runDemo(ctx, links, all, quiet)
 		},
 	}
@@ -87,7 +83,7 @@ func (a *app) runDemo(ctx context.Context, links []link, all, quiet bool) error 
 	s.tasks = append(s.tasks, func(ctx context.Context) error {
 		return vehicle.RunSplit(ctx, s.hub, "can0", "can1", 1)
 	})
-	return s.run(ctx)
+	return s.run(ctx, false)
 }
 
 // introduce says what there is and what to do with it.

@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
 
 func (a *app) serve() *cobra.Command {
 	var connect []string
-	var show bool
+	var show, end bool
+	var limit time.Duration
 	cmd := &cobra.Command{
 		Use:   "serve [flags] [CONFIG]",
 		Short: "Run a hub, with its channels open on other buses",
@@ -48,13 +50,25 @@ CONFIG is a file with one connection to a line, as the flags have them:
 			if len(links) == 0 {
 				return usagef("serve: nothing to connect: want --connect CHANNEL=URL or a CONFIG")
 			}
-			return a.runServe(cmd.Context(), links, show)
+			ctx, cancel := limited(cmd.Context(), limit)
+			defer cancel()
+			return a.runServe(ctx, links, show, end)
 		},
 	}
 	f := cmd.Flags()
 	f.StringArrayVarP(&connect, "connect", "c", nil, "put the bus on the channel, as `CHANNEL=URL`; may be there several times")
 	f.BoolVarP(&show, "dump", "d", false, "show all traffic, in the form of a candump log")
+	f.BoolVar(&end, "end", false, "end when all connections have ended, as logs do")
+	f.DurationVarP(&limit, "duration", "T", 0, "end after this time")
 	return cmd
+}
+
+// limited returns ctx with a limit of time, if there is one.
+func limited(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	if limit <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, limit)
 }
 
 func parseLink(text, from string) (link, error) {
@@ -94,7 +108,7 @@ func readConfig(path string) ([]link, error) {
 	return links, nil
 }
 
-func (a *app) runServe(ctx context.Context, links []link, show bool) error {
+func (a *app) runServe(ctx context.Context, links []link, show, end bool) error {
 	s := a.newStation()
 	defer s.close()
 	for _, l := range links {
@@ -107,5 +121,5 @@ func (a *app) runServe(ctx context.Context, links []link, show bool) error {
 			return err
 		}
 	}
-	return s.run(ctx)
+	return s.run(ctx, end)
 }

@@ -28,7 +28,8 @@ type station struct {
 	hub   *hub.Hub
 	log   *slog.Logger
 	links []*connection
-	tasks []func(ctx context.Context) error // what run does beside the links
+	tasks []func(ctx context.Context) error // what else sends
+	views []func() error                    // what shows the traffic until the hub is closed
 }
 
 // A connection is a link at work.
@@ -73,31 +74,41 @@ func (s *station) open(ctx context.Context, l link) (hub.Bus, error) {
 }
 
 // run works until ctx is done, and then returns nil, or until something fails.
-func (s *station) run(outer context.Context) error {
+// If end is set, the end of all connections is its end too.
+func (s *station) run(outer context.Context, end bool) error {
 	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
-	var wg sync.WaitGroup
-	for _, c := range s.links {
+	var links, tasks, views sync.WaitGroup
+	start := func(wg *sync.WaitGroup, task func() error) {
 		wg.Go(func() {
-			if err := s.bridge(ctx, c); err != nil {
+			if err := task(); err != nil {
 				cancel(err)
 			}
 		})
+	}
+	for _, c := range s.links {
+		start(&links, func() error { return s.bridge(ctx, c) })
 	}
 	for _, task := range s.tasks {
-		wg.Go(func() {
-			if err := task(ctx); err != nil {
-				cancel(err)
-			}
-		})
+		start(&tasks, func() error { return task(ctx) })
+	}
+	for _, view := range s.views {
+		start(&views, view)
+	}
+	if end {
+		links.Wait()
+		cancel(nil)
 	}
 	<-ctx.Done()
-	wg.Wait()
+	links.Wait()
+	tasks.Wait()
+	s.hub.Close() // ends the views, when they have shown everything
+	views.Wait()
 	s.report()
-	if outer.Err() != nil {
-		return nil
+	if err := context.Cause(ctx); err != context.Canceled && outer.Err() == nil {
+		return err
 	}
-	return context.Cause(ctx)
+	return nil
 }
 
 // bridge runs one connection. A log that has been played to its end ends it, and
@@ -110,16 +121,19 @@ func (s *station) bridge(ctx context.Context, c *connection) error {
 	} else {
 		o.B.Redial = func(ctx context.Context) (hub.Bus, error) { return s.open(ctx, c.link) }
 	}
-	err := bridge.Run(ctx, c.here, c.there, o)
-	switch {
-	case ctx.Err() != nil:
-		return nil
-	case isLog && errors.Is(err, hub.ErrClosed):
-		s.log.Info(c.url + " has been played to its end")
-		c.here.Close() // nobody empties its queue any more
-		return nil
+	for {
+		err := bridge.Run(ctx, c.here, c.there, o)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case !isLog:
+			return fmt.Errorf("%s: %w", c.url, err)
+		case errors.Is(err, hub.ErrClosed):
+			c.here.Close() // nobody empties its queue any more
+			return nil
+		}
+		s.log.Warn(fmt.Sprintf("%s: %v", c.url, errors.Unwrap(err))) // a line that cannot be read; the log goes on
 	}
-	return fmt.Errorf("%s: %w", c.url, err)
 }
 
 // report tells what went through each connection.
@@ -155,7 +169,7 @@ func (s *station) show(wanted func(hub.Message) bool) error {
 		if err != nil {
 			return err
 		}
-		s.tasks = append(s.tasks, func(ctx context.Context) error { return out.run(ctx, sub) })
+		s.views = append(s.views, func() error { return out.run(sub) })
 	}
 	return nil
 }
@@ -167,11 +181,11 @@ type showing struct {
 	wanted func(hub.Message) bool
 }
 
-func (w *showing) run(ctx context.Context, sub *hub.Subscriber) error {
+func (w *showing) run(sub *hub.Subscriber) error {
 	for {
-		batch, err := sub.RecvBatch(ctx)
+		batch, err := sub.RecvBatch(context.Background())
 		if err != nil {
-			return nil // ctx is done, or the hub closed
+			return nil // the hub is closed
 		}
 		if err := w.write(sub.Channel(), batch); err != nil {
 			return err
