@@ -81,6 +81,9 @@ Commands take a bus as a URL; "canhub urls" explains them:
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		a.demo(),
+		a.dump(),
+		a.gen(),
+		a.send(),
 		a.serve(),
 		a.urls(),
 	)

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/canhub-go/canhub/canlog"
+	"github.com/canhub-go/canhub/hub"
+)
+
+// dumpLog shows frames as lines of candump -L, or writes them to a file.
+type dumpLog struct {
+	w       *canlog.Writer
+	path    string
+	errs    io.Writer
+	refused uint64 // frames that the format cannot hold
+	failed  bool   // and the error was returned
+}
+
+// createLogs creates the files of --write, all or none. The numbers of channels,
+// in formats that have them, are those of the buses in the command line.
+func createLogs(paths []string, buses []*namedBus, errs io.Writer) ([]*dumpLog, error) {
+	o := &canlog.WriterOptions{}
+	for _, b := range buses {
+		o.Channels = append(o.Channels, b.name)
+	}
+	var all []*dumpLog
+	for _, path := range paths {
+		w, err := canlog.Create(path, o)
+		if err != nil {
+			return nil, errors.Join(err, closeLogs(all))
+		}
+		all = append(all, &dumpLog{w: w, path: path, errs: errs})
+	}
+	return all, nil
+}
+
+func closeLogs(all []*dumpLog) error {
+	var errs []error
+	for _, d := range all {
+		told := d.failed
+		if err := d.failing(d.w.Close()); !told {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (d *dumpLog) flush() error { return d.failing(d.w.Flush()) }
+
+// frame writes m. What the format of the log cannot hold is told and counted.
+func (d *dumpLog) frame(bus *namedBus, m hub.Message) error {
+	err := d.w.Write(canlog.Entry{Channel: bus.name, Message: m, Dir: direction(m)})
+	if errors.Is(err, canlog.ErrRefused) {
+		if d.refused++; d.refused == 1 {
+			fmt.Fprintf(d.errs, "canhub: %s: %s: %v: %v; --stats counts them\n", d.path, bus.name, m, err)
+		}
+		return nil
+	}
+	return d.failing(err)
+}
+
+// failing names the log in its error. There is one, which all calls that follow
+// return again.
+func (d *dumpLog) failing(err error) error {
+	if err == nil {
+		return nil
+	}
+	d.failed = true
+	return fmt.Errorf("%s: %w", d.path, err)
+}
+
+func direction(m hub.Message) canlog.Dir {
+	if m.Flags&hub.Own != 0 {
+		return canlog.DirSent
+	}
+	return canlog.DirReceived
+}
