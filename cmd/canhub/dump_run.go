@@ -27,7 +27,7 @@ type dumping struct {
 	out       frameSink     // may be nil
 	files     []*dumpLog
 	errs      io.Writer
-	tallies   []*tally // of the buses; run makes them
+	tallies   []tally // of the buses; run makes them
 }
 
 // A frameSink is one form in which frames are shown.
@@ -55,8 +55,8 @@ func (d *dumping) run(ctx context.Context, buses []*namedBus) error {
 	ctx, stop := context.WithCancel(ctx)
 	in := make(chan arrival, 256) // closed when all receivers have ended
 	var receivers sync.WaitGroup
+	d.tallies = make([]tally, len(buses))
 	for i, b := range buses {
-		d.tallies = append(d.tallies, &tally{})
 		receivers.Go(func() { d.receive(ctx, b, i, in) })
 	}
 	go func() { // run waits for it below

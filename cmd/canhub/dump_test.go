@@ -1,0 +1,343 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/canhub-go/canhub/canlog"
+	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/google/go-cmp/cmp"
+)
+
+// A bench has two buses to dump, "front" and "rear", and a node on each.
+type bench struct {
+	buses      []*namedBus
+	nodes      []*hub.Subscriber
+	d          dumping
+	out, errs  bytes.Buffer
+	hub        *hub.Hub
+	subscribed []*hub.Subscriber
+}
+
+func newBench(t *testing.T) *bench {
+	b := &bench{hub: hubtest.New(t)}
+	for _, name := range []string{"front", "rear"} {
+		s := hubtest.Open(t, b.hub, name, &hub.SubscriberOptions{Queue: 1 << 12})
+		b.subscribed = append(b.subscribed, s)
+		b.buses = append(b.buses, &namedBus{name: name, Bus: s})
+		b.nodes = append(b.nodes, hubtest.Open(t, b.hub, name, nil))
+	}
+	b.d.errs = &b.errs
+	b.d.out = newDumpLines(&b.out, b.buses)
+	return b
+}
+
+func (b *bench) send(t *testing.T, node int, frames ...string) {
+	t.Helper()
+	for _, text := range frames {
+		m, err := hub.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.nodes[node].Send(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// start runs the dump, and returns where its end is told.
+func (b *bench) start(ctx context.Context) <-chan error {
+	ended := make(chan error, 1) // one send
+	go func() { ended <- b.d.run(ctx, b.buses) }()
+	return ended
+}
+
+func wantOut(t *testing.T, b *bench, want ...string) {
+	t.Helper()
+	text := strings.Join(want, "\n")
+	if want != nil {
+		text += "\n"
+	}
+	if diff := cmp.Diff(text, b.out.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDumpShowsSeveralBusesInOrderOfArrival(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := b.start(ctx)
+		for _, node := range []int{0, 1, 1, 0} {
+			b.send(t, node, "123#01")
+			synctest.Wait()
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		wantOut(t, b, "  front  123   [1]  01", "   rear  123   [1]  01", "   rear  123   [1]  01", "  front  123   [1]  01")
+	})
+}
+
+func TestDumpHoldsNothingBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := b.start(ctx)
+		b.send(t, 0, "123#01")
+		time.Sleep(showAfter + 1)
+		synctest.Wait()
+		wantOut(t, b, "  front  123   [1]  01")
+		// Nor under load.
+		for i := range 10 {
+			lines := strings.Count(b.out.String(), "\n")
+			for range 10 {
+				b.send(t, 0, "123#01")
+				time.Sleep(showAfter / 8)
+			}
+			synctest.Wait()
+			if now := strings.Count(b.out.String(), "\n"); now < lines+1 {
+				t.Errorf("step %d: %d lines are shown, %d before", i, now, lines)
+			}
+		}
+		stop()
+		<-ended
+	})
+}
+
+func TestDumpEndsAtItsLimits(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		set  func(*dumping)
+		want time.Duration
+		rows int
+	}{ // of frames that come each second, the last at 5 s
+		{"count", func(d *dumping) { d.count = 3 }, 3 * time.Second, 3},
+		{"duration", func(d *dumping) { d.duration = 4500 * time.Millisecond }, 4500 * time.Millisecond, 4},
+		{"idle", func(d *dumping) { d.idle = 1100 * time.Millisecond }, 6100 * time.Millisecond, 5},
+		{"idle from the start", func(d *dumping) { d.idle = 900 * time.Millisecond }, 900 * time.Millisecond, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				tt.set(&b.d)
+				begin := time.Now()
+				ended := b.start(t.Context())
+				for range 5 {
+					time.Sleep(time.Second)
+					b.send(t, 0, "123#")
+				}
+				var took time.Duration
+				select {
+				case err := <-ended: // it may be there since long
+					if err != nil {
+						t.Error(err)
+					}
+					took = time.Since(begin)
+				case <-time.After(time.Minute):
+					t.Fatal("no end")
+				}
+				if tt.want > 5*time.Second && took != tt.want {
+					t.Errorf("it took %v, want %v", took, tt.want)
+				}
+				if got := strings.Count(b.out.String(), "\n"); got != tt.rows {
+					t.Errorf("%d lines, want %d", got, tt.rows)
+				}
+			})
+		})
+	}
+}
+
+// What no filter lets through is silence.
+func TestDumpFiltersCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var err error
+		if b.d.selection, err = parseSelection([]string{"100:700", "103~7FF"}); err != nil {
+			t.Fatal(err)
+		}
+		b.d.count = 2
+		ended := b.start(t.Context())
+		b.send(t, 0, "0FF#", "101#", "103#", "200#", "1FF#", "102#")
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		wantOut(t, b, "  front  101   [0]", "  front  1FF   [0]")
+		b.d.report(b.buses)
+		if !strings.Contains(b.errs.String(), "front: 6 received, 2 of them shown, 0 dropped\n") &&
+			!strings.Contains(b.errs.String(), "front: 5 received, 2 of them shown, 0 dropped\n") {
+			t.Errorf("report: %s", b.errs.String())
+		}
+	})
+}
+
+func TestDumpGoesOnWhenABusEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		ended := b.start(t.Context())
+		b.send(t, 0, "001#")
+		synctest.Wait()
+		b.subscribed[0].Close()
+		synctest.Wait()
+		b.send(t, 1, "002#")
+		synctest.Wait()
+		b.subscribed[1].Close()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		wantOut(t, b, "  front  001   [0]", "   rear  002   [0]")
+	})
+}
+
+// A failingBus fails with err after its messages.
+type failingBus struct {
+	hub.Bus
+	err  error
+	left atomic.Int32
+}
+
+func (f *failingBus) Recv(ctx context.Context) (hub.Message, error) {
+	if f.left.Add(-1) >= 0 {
+		return f.Bus.Recv(ctx)
+	}
+	return hub.Message{}, f.err
+}
+
+func TestDumpNamesTheBusThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		cause := errors.New("wire cut")
+		f := &failingBus{Bus: b.buses[1].Bus, err: cause}
+		f.left.Store(1)
+		b.buses[1].Bus = f
+		ended := b.start(t.Context())
+		b.send(t, 1, "001#")
+		err := <-ended
+		if !errors.Is(err, cause) || err.Error() != "rear: wire cut" {
+			t.Errorf("got %v", err)
+		}
+		wantOut(t, b, "   rear  001   [0]") // what came before
+	})
+}
+
+// A brokenWriter fails after a number of bytes.
+type brokenWriter struct{ left int }
+
+var errFull = errors.New("no space left")
+
+func (w *brokenWriter) Write(b []byte) (int, error) {
+	if w.left -= len(b); w.left < 0 {
+		return 0, errFull
+	}
+	return len(b), nil
+}
+
+func TestDumpEndsWhenItCannotWrite(t *testing.T) {
+	for name, look := range map[string]dumpLook{
+		"lines": {time: "none", color: "auto"}, "json": {json: true}, "log": {log: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				b.d.out = look.sink(&brokenWriter{}, b.buses)
+				ended := b.start(t.Context())
+				b.send(t, 0, "001#")
+				if err := <-ended; !errors.Is(err, errFull) || strings.Count(err.Error(), errFull.Error()) != 1 {
+					t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
+}
+
+// read returns the log's frames, with their channels.
+func readLog(t *testing.T, path string) (got []string) {
+	t.Helper()
+	r, err := canlog.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for e, err := range r.Entries() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e.Channel+" "+e.Message.String())
+	}
+	return got
+}
+
+func TestDumpRecordsWhatItShows(t *testing.T) {
+	dir := t.TempDir()
+	var paths []string
+	for _, name := range []string{"x.log", "x.log.gz", "x.asc", "x.blf", "x.trc"} {
+		paths = append(paths, filepath.Join(dir, name))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.d.out = nil
+		var err error
+		if b.d.files, err = createLogs(paths, b.buses, &b.errs); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := b.start(ctx)
+		b.send(t, 0, "123#01")
+		synctest.Wait()
+		b.send(t, 1, "00000124#R2")
+		synctest.Wait()
+		time.Sleep(saveAfter) // then it is there for who reads along
+		synctest.Wait()
+		want := []string{"front 123#01", "rear 00000124#R2"}
+		if diff := cmp.Diff(want, readLog(t, paths[0])); diff != "" {
+			t.Errorf("while it is written: %s", diff)
+		}
+		stop()
+		if err := errors.Join(<-ended, closeLogs(b.d.files)); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			want := want
+			if ext := filepath.Ext(path); ext == ".asc" || ext == ".blf" || ext == ".trc" {
+				want = []string{"can0 123#01", "can1 00000124#R2"} // numbers, no names
+			}
+			if diff := cmp.Diff(want, readLog(t, path)); diff != "" {
+				t.Errorf("%s: %s", filepath.Base(path), diff)
+			}
+		}
+		if b.out.Len() > 0 || b.errs.Len() > 0 {
+			t.Errorf("shown: %s%s", b.out.String(), b.errs.String())
+		}
+	})
+}
+
+func TestDumpTellsWhatAFileCannotHold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.csv")
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var err error
+		if b.d.files, err = createLogs([]string{path}, b.buses, &b.errs); err != nil {
+			t.Fatal(err)
+		}
+		b.d.count = 3
+		ended := b.start(t.Context())
+		b.send(t, 0, "123##0", "123#", "123##0")
+		if err := errors.Join(<-ended, closeLogs(b.d.files)); err != nil {
+			t.Fatal(err)
+		}
+		b.d.report(b.buses)
+		got := b.errs.String()
+		if strings.Count(got, "entry refused") != 1 || !strings.Contains(got, "x.csv: 2 frames left out") {
+			t.Errorf("got %s", got)
+		}
+	})
+}
