@@ -85,11 +85,11 @@ func (g *generator) prepareData() error {
 	g.fixedData = b
 	copy(g.paddedData[:], b)
 	if g.length == "" { // as long as the data
-		g.length = strconv.Itoa(len(b))
-		if g.longest() > 8 {
-			i, _ := slices.BinarySearch(lengths[:], uint8(len(b)))
-			g.length = strconv.Itoa(int(lengths[i]))
+		i, _ := slices.BinarySearch(lengths[:], uint8(len(b)))
+		if lengths[i] > g.longest() {
+			return usagef("--data of %d bytes: classic frames have up to 8; more takes --fd, less --length", len(b))
 		}
+		g.length = strconv.Itoa(int(lengths[i]))
 	}
 	return nil
 }
