@@ -36,7 +36,8 @@ as candump does:
    rear  7FF   [4]  remote request
    rear  20000004   [8]  00 01 00 00 00 00 00 00   ERRORFRAME controller-problem{rx-overflow}
 
-Two digits in [12] are those of CAN FD; error frames are explained.
+Two digits in [12] tell CAN FD, whose flags BRS and ESI are in the forms --log and
+--json only. Error frames are explained.
 
 It ends at an interrupt (Ctrl-C), at one of the limits --count, --duration and
 --idle, or when all buses have ended, as that of a log does.
@@ -84,12 +85,12 @@ told and left out.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringArrayVarP(&filters, "filter", "f", nil, "show only what `ID:MASK` selects; may be given several times")
-	f.Uint64VarP(&d.count, "count", "n", 0, "end after this many frames (default no end)")
+	f.Uint64VarP(&d.count, "count", "n", 0, "end after `N` frames (default no end)")
 	f.DurationVarP(&d.duration, "duration", "T", 0, "end after this `time` (default no end)")
 	f.DurationVar(&d.idle, "idle", 0, "end when nothing was shown for this `time` (default no end)")
-	f.StringVarP(&look.time, "time", "t", "none", "show the time: none, absolute, date, delta or zero (since the first frame)")
+	f.StringVarP(&look.time, "time", "t", "none", "show the time as `STYLE`: none, absolute, date, delta or zero (since the first frame), or candump's a, A, d, z")
 	f.BoolVarP(&look.ascii, "ascii", "a", false, "show the data as text too")
-	f.StringVarP(&look.color, "color", "c", "auto", "a color for each bus: always, never, or auto, on a terminal unless NO_COLOR is set")
+	f.StringVarP(&look.color, "color", "c", "auto", "a color for each bus: `WHEN` is always, never, or auto, on a terminal unless NO_COLOR is set")
 	f.StringArrayVarP(&files, "write", "w", nil, "record in this `file` (.log, .asc, .blf, .csv, .trc, also .gz); may be given several times")
 	f.BoolVarP(&look.silent, "quiet", "q", false, "show nothing, only record")
 	f.BoolVarP(&look.log, "log", "L", false, "show lines of a candump log")

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
+	"os"
+	"strings"
 
 	"github.com/canhub-go/canhub/canlog"
 	"github.com/canhub-go/canhub/hub"
@@ -18,8 +21,8 @@ type dumpLog struct {
 	failed  bool   // and the error was returned
 }
 
-// createLogs creates the files of --write, all or none. The numbers of channels,
-// in formats that have them, are those of the buses in the command line.
+// createLogs creates the files of --write. The numbers of channels, in formats
+// that have them, are those of the buses in the command line.
 func createLogs(paths []string, buses []*namedBus, errs io.Writer) ([]*dumpLog, error) {
 	o := &canlog.WriterOptions{}
 	for _, b := range buses {
@@ -27,6 +30,9 @@ func createLogs(paths []string, buses []*namedBus, errs io.Writer) ([]*dumpLog, 
 	}
 	var all []*dumpLog
 	for _, path := range paths {
+		if b := playing(path, buses); b != nil {
+			return nil, errors.Join(usagef("--write %s: it is what %s reads", path, b.url), closeLogs(all))
+		}
 		w, err := canlog.Create(path, o)
 		if err != nil {
 			return nil, errors.Join(err, closeLogs(all))
@@ -34,6 +40,26 @@ func createLogs(paths []string, buses []*namedBus, errs io.Writer) ([]*dumpLog, 
 		all = append(all, &dumpLog{w: w, path: path, errs: errs})
 	}
 	return all, nil
+}
+
+// playing returns the bus that plays the log at path, or nil.
+func playing(path string, buses []*namedBus) *namedBus {
+	file, err := os.Stat(path)
+	if err != nil {
+		return nil // it does not exist, or Create tells what is wrong
+	}
+	for _, b := range buses {
+		log, isLog := strings.CutPrefix(b.url, "log:")
+		log, _, _ = strings.Cut(log, "?")
+		log, err := url.PathUnescape(log)
+		if !isLog || err != nil {
+			continue
+		}
+		if played, err := os.Stat(log); err == nil && os.SameFile(file, played) {
+			return b
+		}
+	}
+	return nil
 }
 
 func closeLogs(all []*dumpLog) error {

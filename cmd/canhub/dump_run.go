@@ -204,7 +204,11 @@ func (d *dumping) report(buses []*namedBus) {
 		t := d.tallies[i]
 		fmt.Fprintf(d.errs, "canhub: %s: %d received", b.name, t.received)
 		if t.shown != t.received {
-			fmt.Fprintf(d.errs, ", %d of them shown", t.shown)
+			what := "shown"
+			if d.out == nil {
+				what = "recorded"
+			}
+			fmt.Fprintf(d.errs, ", %d of them %s", t.shown, what)
 		}
 		switch bus := b.Bus.(type) {
 		case interface{ Stats() multicast.Stats }:

@@ -68,7 +68,12 @@ late. More than 250 ms is not made up for.`,
 				g.show = newDumpLines(a.out, buses)
 			}
 			begin := time.Now()
-			err = g.run(ctx, buses[0])
+			err = unlessDone(ctx, g.run(ctx, buses[0]))
+			if g.show != nil {
+				if ferr := g.show.flush(); err == nil {
+					err = ferr // otherwise it may be the same again
+				}
+			}
 			if verbose || stats {
 				took := time.Since(begin)
 				fmt.Fprintf(a.err, "canhub: %s: sent %d frames in %v, %.0f a second, seed %d\n",
@@ -80,18 +85,18 @@ late. More than 250 ms is not made up for.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.DurationVarP(&g.gap, "gap", "g", 200*time.Millisecond, "`time` from one frame to the next; 0 is as fast as possible")
-	f.Uint64Var(&g.burst, "burst", 1, "send this many frames at once, then wait for the gap")
-	f.Uint64VarP(&g.count, "count", "n", 0, "end after this many frames (default no end)")
-	f.StringVarP(&g.id, "id", "I", "r", "identifier: r, i or hexadecimal")
-	f.StringVarP(&g.length, "length", "L", "", "number of bytes: r, i or decimal (default r, or that of fixed data)")
-	f.StringVarP(&g.data, "data", "D", "r", "data: r, i or hexadecimal")
+	f.Uint64Var(&g.burst, "burst", 1, "send `N` frames at once, then wait for the gap")
+	f.Uint64VarP(&g.count, "count", "n", 0, "end after `N` frames (default no end)")
+	f.StringVarP(&g.id, "id", "I", "r", "identifier: r, i or `HEX`")
+	f.StringVarP(&g.length, "length", "L", "", "number of bytes: r, i or `N` (default r, or that of fixed data)")
+	f.StringVarP(&g.data, "data", "D", "r", "data: r, i or `HEX`")
 	f.BoolVarP(&extended, "extended", "e", false, "29-bit identifiers")
 	f.BoolVarP(&fd, "fd", "f", false, "CAN FD frames")
 	f.BoolVarP(&brs, "brs", "b", false, "CAN FD frames with bit rate switch")
 	f.BoolVar(&esi, "esi", false, "CAN FD frames of an error passive sender")
 	f.BoolVarP(&remote, "remote", "R", false, "remote frames")
 	f.BoolVarP(&g.mix, "mix", "m", false, "frames of all these kinds, at random")
-	f.Uint64Var(&g.seed, "seed", 0, "`number` from which all that is random follows (default another each time)")
+	f.Uint64Var(&g.seed, "seed", 0, "`N` from which all that is random follows (default another each time)")
 	f.BoolVarP(&verbose, "verbose", "v", false, "print each frame, and --stats")
 	f.BoolVar(&stats, "stats", false, "tell at the end what was sent, how fast, and the seed")
 	return cmd
@@ -109,10 +114,7 @@ func (g *generation) check(cmd *cobra.Command) error {
 	return g.prepare()
 }
 
-func (g *generation) run(ctx context.Context, bus *namedBus) (err error) {
-	if g.show != nil {
-		defer func() { err = errors.Join(err, g.show.flush()) }()
-	}
+func (g *generation) run(ctx context.Context, bus *namedBus) error {
 	plan := newSchedule(g.gap)
 	for g.count == 0 || g.sent < g.count {
 		if g.sent > 0 && g.sent%g.burst == 0 {

@@ -170,6 +170,7 @@ func TestGenEndsAfterItsCountAndShowsFrames(t *testing.T) {
 	if err := g.run(t.Context(), bus); err != nil {
 		t.Fatal(err)
 	}
+	g.show.flush()
 	for id := range uint32(3) {
 		if m, err := rx.Recv(t.Context()); err != nil || !m.Equal(hub.Std(id, 0x11)) {
 			t.Errorf("got %v, %v", m, err)

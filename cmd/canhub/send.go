@@ -54,12 +54,13 @@ If one of the frames on the command line is wrong, none is sent.`,
 			if err != nil {
 				return err
 			}
-			return errors.Join(s.run(cmd.Context(), buses[0]), closeAll(buses))
+			err = unlessDone(cmd.Context(), s.run(cmd.Context(), buses[0]))
+			return errors.Join(err, closeAll(buses))
 		},
 	}
 	f := cmd.Flags()
 	f.DurationVarP(&s.period, "period", "p", 0, "send all frames again and again, this `time` from one round to the next")
-	f.Uint64VarP(&s.rounds, "count", "n", 0, "end after this many rounds (default 1, with -p no end)")
+	f.Uint64VarP(&s.rounds, "count", "n", 0, "end after `N` rounds (default 1, with -p no end)")
 	f.DurationVar(&s.gap, "gap", 0, "`time` from one frame to the next")
 	f.SortFlags = false
 	return cmd
@@ -67,11 +68,6 @@ If one of the frames on the command line is wrong, none is sent.`,
 
 // parse checks the flags and reads the frames of the command line.
 func (s *sending) parse(cmd *cobra.Command, texts []string, in io.Reader) error {
-	for name, d := range map[string]time.Duration{"period": s.period, "gap": s.gap} {
-		if cmd.Flags().Changed(name) && d <= 0 {
-			return usagef("--%s %v: want more than 0", name, d)
-		}
-	}
 	for _, text := range texts {
 		if text == "-" {
 			s.lines = in
@@ -83,7 +79,12 @@ func (s *sending) parse(cmd *cobra.Command, texts []string, in io.Reader) error 
 		}
 		s.frames = append(s.frames, m)
 	}
-	switch count := cmd.Flags().Changed("count"); {
+	set := cmd.Flags().Changed
+	switch count := set("count"); {
+	case set("period") && s.period <= 0:
+		return usagef("--period %v: want more than 0", s.period)
+	case set("gap") && s.gap <= 0:
+		return usagef("--gap %v: want more than 0", s.gap)
 	case s.lines != nil && len(texts) > 1:
 		return usagef(`"-" stands for all frames: want no others beside it`)
 	case s.lines != nil && (s.period > 0 || count):
@@ -208,6 +209,15 @@ func (s *sending) sendLines(ctx context.Context, bus *namedBus) error {
 		}
 		first = false
 	}
+}
+
+// unlessDone returns err, but nil if it tells that ctx is done: who works until
+// an interrupt has then done so.
+func unlessDone(ctx context.Context, err error) error {
+	if err != nil && err == ctx.Err() {
+		return nil
+	}
+	return err
 }
 
 // put sends m with the present time. An error names the bus and the frame, but
