@@ -59,8 +59,9 @@ func busURL(arg string) string {
 func busNames(args []string) []string {
 	var names []string
 	for _, arg := range args {
-		name, rest, ok := strings.Cut(arg, "=")
+		name, _, ok := strings.Cut(arg, "=")
 		if !ok || !isName(name) {
+			var rest string
 			name, rest, _ = strings.Cut(arg, ":")
 			rest, _, _ = strings.Cut(rest, "?")
 			if name == "log" {

@@ -47,7 +47,8 @@ ID~MASK for those that are not, or ID alone, in hexadecimal. A frame is shown if
 it matches any of those with ":", and none is excluded with "~".
 
 Files are overwritten. What their format cannot hold, such as CAN FD in .csv, is
-told and left out.`,
+told and left out. In .asc, .blf and .trc no frame is earlier than the first one:
+if it is, by less than a second, for it came from another bus, it gets that time.`,
 		Example: `  canhub dump multicast:
   canhub dump -t zero -f 100:700 -n 20 multicast:    the first 20 from 100 to 1FF
   canhub dump -w drive.blf front=multicast://239.74.163.2 rear=multicast://239.74.163.3

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/canhub-go/canhub/canlog"
 	"github.com/canhub-go/canhub/hub"
@@ -17,6 +18,7 @@ type dumpLog struct {
 	w       *canlog.Writer
 	path    string
 	errs    io.Writer
+	begin   int64  // the time of the first frame, which is not 0
 	refused uint64 // frames that the format cannot hold
 	failed  bool   // and the error was returned
 }
@@ -75,9 +77,22 @@ func closeLogs(all []*dumpLog) error {
 
 func (d *dumpLog) flush() error { return d.failing(d.w.Flush()) }
 
+// earliest is how much earlier than the first frame one may be that comes after
+// it: frames of two buses can arrive in another order than their times have. In
+// formats that cannot tell a time before the first one it gets that.
+const earliest = int64(time.Second)
+
 // frame writes m. What the format of the log cannot hold is told and counted.
 func (d *dumpLog) frame(bus *namedBus, m hub.Message) error {
-	err := d.w.Write(canlog.Entry{Channel: bus.name, Message: m, Dir: direction(m)})
+	e := canlog.Entry{Channel: bus.name, Message: m, Dir: direction(m)}
+	if d.begin == 0 {
+		d.begin = m.Timestamp
+	}
+	err := d.w.Write(e)
+	if early := d.begin - m.Timestamp; errors.Is(err, canlog.ErrRefused) && 0 < early && early < earliest {
+		e.Message.Timestamp = d.begin
+		err = d.w.Write(e)
+	}
 	if errors.Is(err, canlog.ErrRefused) {
 		if d.refused++; d.refused == 1 {
 			fmt.Fprintf(d.errs, "canhub: %s: %s: %v: %v; --stats counts them\n", d.path, bus.name, m, err)

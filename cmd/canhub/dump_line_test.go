@@ -2,14 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"os"
 	"strings"
 	"testing"
 	"time"
-
-	"encoding/binary"
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/google/go-cmp/cmp"

@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/canhub-go/canhub/canlog"
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
 	"github.com/google/go-cmp/cmp"
@@ -20,20 +18,20 @@ import (
 // A bench has two buses to dump, "front" and "rear", and a node on each.
 type bench struct {
 	buses      []*namedBus
+	subscribed []*hub.Subscriber // what the buses are
 	nodes      []*hub.Subscriber
 	d          dumping
 	out, errs  bytes.Buffer
-	hub        *hub.Hub
-	subscribed []*hub.Subscriber
 }
 
 func newBench(t *testing.T) *bench {
-	b := &bench{hub: hubtest.New(t)}
+	h := hubtest.New(t)
+	b := &bench{}
 	for _, name := range []string{"front", "rear"} {
-		s := hubtest.Open(t, b.hub, name, &hub.SubscriberOptions{Queue: 1 << 12})
+		s := hubtest.Open(t, h, name, &hub.SubscriberOptions{Queue: 1 << 12})
 		b.subscribed = append(b.subscribed, s)
 		b.buses = append(b.buses, &namedBus{name: name, Bus: s})
-		b.nodes = append(b.nodes, hubtest.Open(t, b.hub, name, nil))
+		b.nodes = append(b.nodes, hubtest.Open(t, h, name, nil))
 	}
 	b.d.errs = &b.errs
 	b.d.out = newDumpLines(&b.out, b.buses)
@@ -257,87 +255,4 @@ func TestDumpEndsWhenItCannotWrite(t *testing.T) {
 			})
 		})
 	}
-}
-
-// read returns the log's frames, with their channels.
-func readLog(t *testing.T, path string) (got []string) {
-	t.Helper()
-	r, err := canlog.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	for e, err := range r.Entries() {
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, e.Channel+" "+e.Message.String())
-	}
-	return got
-}
-
-func TestDumpRecordsWhatItShows(t *testing.T) {
-	dir := t.TempDir()
-	var paths []string
-	for _, name := range []string{"x.log", "x.log.gz", "x.asc", "x.blf", "x.trc"} {
-		paths = append(paths, filepath.Join(dir, name))
-	}
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
-		b.d.out = nil
-		var err error
-		if b.d.files, err = createLogs(paths, b.buses, &b.errs); err != nil {
-			t.Fatal(err)
-		}
-		ctx, stop := context.WithCancel(t.Context())
-		ended := b.start(ctx)
-		b.send(t, 0, "123#01")
-		synctest.Wait()
-		b.send(t, 1, "00000124#R2")
-		synctest.Wait()
-		time.Sleep(saveAfter) // then it is there for who reads along
-		synctest.Wait()
-		want := []string{"front 123#01", "rear 00000124#R2"}
-		if diff := cmp.Diff(want, readLog(t, paths[0])); diff != "" {
-			t.Errorf("while it is written: %s", diff)
-		}
-		stop()
-		if err := errors.Join(<-ended, closeLogs(b.d.files)); err != nil {
-			t.Fatal(err)
-		}
-		for _, path := range paths {
-			want := want
-			if ext := filepath.Ext(path); ext == ".asc" || ext == ".blf" || ext == ".trc" {
-				want = []string{"can0 123#01", "can1 00000124#R2"} // numbers, no names
-			}
-			if diff := cmp.Diff(want, readLog(t, path)); diff != "" {
-				t.Errorf("%s: %s", filepath.Base(path), diff)
-			}
-		}
-		if b.out.Len() > 0 || b.errs.Len() > 0 {
-			t.Errorf("shown: %s%s", b.out.String(), b.errs.String())
-		}
-	})
-}
-
-func TestDumpTellsWhatAFileCannotHold(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "x.csv")
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
-		var err error
-		if b.d.files, err = createLogs([]string{path}, b.buses, &b.errs); err != nil {
-			t.Fatal(err)
-		}
-		b.d.count = 3
-		ended := b.start(t.Context())
-		b.send(t, 0, "123##0", "123#", "123##0")
-		if err := errors.Join(<-ended, closeLogs(b.d.files)); err != nil {
-			t.Fatal(err)
-		}
-		b.d.report(b.buses)
-		got := b.errs.String()
-		if strings.Count(got, "entry refused") != 1 || !strings.Contains(got, "x.csv: 2 frames left out") {
-			t.Errorf("got %s", got)
-		}
-	})
 }
