@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,11 +31,16 @@ func createLogs(paths []string, buses []*namedBus, errs io.Writer) ([]*dumpLog, 
 	for _, b := range buses {
 		o.Channels = append(o.Channels, b.name)
 	}
+	for i, path := range paths {
+		if b := playing(path, buses); b != nil {
+			return nil, usagef("--write %s: it is what %s reads", path, b.url)
+		}
+		if slices.Contains(paths[:i], path) {
+			return nil, usagef("--write %s: want it once", path)
+		}
+	}
 	var all []*dumpLog
 	for _, path := range paths {
-		if b := playing(path, buses); b != nil {
-			return nil, errors.Join(usagef("--write %s: it is what %s reads", path, b.url), closeLogs(all))
-		}
 		w, err := canlog.Create(path, o)
 		if err != nil {
 			return nil, errors.Join(err, closeLogs(all))

@@ -40,7 +40,11 @@ and cansend do it:
 With "-" for the frames they are read from the standard input, one to a line;
 blank lines and lines that begin with # are passed over.
 
-If one of the frames on the command line is wrong, none is sent.`,
+If one of the frames on the command line is wrong, none is sent.
+
+The gap is the least time from one frame to the next. With a period the rate is
+exact in the mean: what is late does not make the next late, and more than 250 ms
+is not made up for.`,
 		Example: `  canhub send multicast: 123#DEADBEEF 7FF#R
   canhub send -p 100ms multicast: 123#00 200#R        both, ten times a second
   canhub send -p 1s --gap 500ms -n 10 multicast: 123#00 123#01
