@@ -72,9 +72,9 @@ func (a *app) runDemo(ctx context.Context, links []link, all, quiet bool) error 
 	}
 	a.introduce(links)
 	if !quiet {
-		var wanted func(hub.Message) bool
-		if !all {
-			wanted = sample(150*time.Millisecond, 3*time.Second)
+		wanted := sample
+		if all {
+			wanted = nil
 		}
 		if err := s.show(wanted); err != nil {
 			return err
@@ -125,17 +125,17 @@ Try, in another terminal:
 	fmt.Fprintln(a.err)
 }
 
-// sample returns a func that lets little through: a message each pause, and
-// each identifier once in a while; and all of OBD diagnosis.
-func sample(pause, again time.Duration) func(hub.Message) bool {
+// sample returns a func that lets a little through, for people to read: a message
+// each 300 ms, each identifier once in 3 s; and all of OBD diagnosis.
+func sample() func(hub.Message) bool {
 	var last time.Time
 	shown := make(map[uint32]time.Time)
 	return func(m hub.Message) bool {
-		now := time.Now()
 		if m.ID >= 0x7DF && m.ID <= 0x7EF && m.Flags&hub.Extended == 0 {
 			return true
 		}
-		if now.Sub(last) < pause || now.Sub(shown[m.ID]) < again {
+		now := time.Now()
+		if now.Sub(last) < 300*time.Millisecond || now.Sub(shown[m.ID]) < 3*time.Second {
 			return false
 		}
 		last, shown[m.ID] = now, now

@@ -160,44 +160,48 @@ func (s *station) close() error {
 }
 
 // show adds the task of writing the traffic to stdout, in the form of a candump
-// log: of all messages, or of those that wanted lets through.
-func (s *station) show(wanted func(hub.Message) bool) error {
-	out := &showing{log: canlog.NewWriter(s.app.out, nil), wanted: wanted}
+// log: of all messages, or for each channel of those that a func made by sample
+// lets through.
+func (s *station) show(sample func() func(hub.Message) bool) error {
+	out := &showing{log: canlog.NewWriter(s.app.out, nil)}
 	for _, channel := range s.hub.Channels() {
 		// A terminal that is slow, or stopped, does not stop the bus.
 		sub, err := s.hub.Open(channel.Name, &hub.SubscriberOptions{Name: "dump", Queue: waiting, Policy: hub.DropOldest, ErrorFrames: true})
 		if err != nil {
 			return err
 		}
-		s.views = append(s.views, func() error { return out.run(sub) })
+		wanted := func(hub.Message) bool { return true }
+		if sample != nil {
+			wanted = sample()
+		}
+		s.views = append(s.views, func() error { return out.run(sub, wanted) })
 	}
 	return nil
 }
 
 // A showing writes the traffic of several channels.
 type showing struct {
-	mu     sync.Mutex // of log and wanted
-	log    *canlog.Writer
-	wanted func(hub.Message) bool
+	mu  sync.Mutex // of log
+	log *canlog.Writer
 }
 
-func (w *showing) run(sub *hub.Subscriber) error {
+func (w *showing) run(sub *hub.Subscriber, wanted func(hub.Message) bool) error {
 	for {
 		batch, err := sub.RecvBatch(context.Background())
 		if err != nil {
 			return nil // the hub is closed
 		}
-		if err := w.write(sub.Channel(), batch); err != nil {
+		if err := w.write(sub.Channel(), batch, wanted); err != nil {
 			return err
 		}
 	}
 }
 
-func (w *showing) write(channel string, batch []hub.Message) error {
+func (w *showing) write(channel string, batch []hub.Message, wanted func(hub.Message) bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, m := range batch {
-		if w.wanted != nil && !w.wanted(m) {
+		if !wanted(m) {
 			continue
 		}
 		if err := w.log.Write(canlog.Entry{Channel: channel, Message: m}); err != nil {
