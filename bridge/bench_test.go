@@ -2,33 +2,65 @@ package bridge_test
 
 import (
 	"context"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/canhub-go/canhub/bridge"
 	"github.com/canhub-go/canhub/hub"
 )
 
-// One channel alone, and two with a bridge between them.
-func BenchmarkMessages(b *testing.B) {
-	for _, to := range []string{"a", "b"} {
-		name := map[string]string{"a": "channel", "b": "bridge"}[to]
-		b.Run(name, func(b *testing.B) {
-			h := hub.New(nil)
-			defer h.Close()
-			x, _ := h.Open("a", nil)
-			y, _ := h.Open(to, nil)
-			ctx, cancel := context.WithCancel(context.Background())
-			done := make(chan struct{})
-			if to == "a" {
-				close(done)
-			} else {
-				s, _ := h.Open("a", nil)
-				d, _ := h.Open("b", nil)
-				go func() { defer close(done); bridge.Run(ctx, s, d, nil) }()
+// What stands between two channels: a loop of Recv and Send for each direction,
+// the least that one could write, and the bridge with more and more to do.
+var pumps = []struct {
+	name string
+	run  func(ctx context.Context, a, b hub.Bus)
+}{
+	{"loop", loops},
+	{"bridge", pump(bridge.Options{})},
+	{"lifespan", pump(bridge.Options{LifeSpan: time.Minute})},
+	{"filter", pump(bridge.Options{AToB: bridge.Direction{
+		Filters: []hub.Filter{{ID: 1, Mask: 0x7FF}},
+		Rewrite: func(id uint32, extended bool) (uint32, bool) { return id + 1, extended },
+	}})},
+	{"otherbus", func(ctx context.Context, a, b hub.Bus) { bridge.Run(ctx, plain{a}, plain{b}, nil) }},
+	{"ring", pump(bridge.Options{Ring: new(bridge.Ring), A: bridge.Side{Name: "a"}, B: bridge.Side{Name: "b"}})},
+}
+
+func pump(o bridge.Options) func(ctx context.Context, a, b hub.Bus) {
+	return func(ctx context.Context, a, b hub.Bus) { bridge.Run(ctx, a, b, &o) }
+}
+
+// plain is any bus: the three methods and no more.
+type plain struct{ hub.Bus }
+
+func loops(ctx context.Context, a, b hub.Bus) {
+	loop := func(from, to hub.Bus) {
+		for {
+			m, err := from.Recv(ctx)
+			if err != nil {
+				return
 			}
-			n := b.N
+			if to.Send(ctx, m) != nil {
+				return
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { loop(a, b) })
+	wg.Go(func() { loop(b, a) })
+	wg.Wait()
+}
+
+// Many messages in one direction. The metric is messages received per second.
+func BenchmarkThroughput(b *testing.B) {
+	for _, p := range pumps {
+		b.Run(p.name, func(b *testing.B) {
+			ctx := context.Background()
+			x, y := between(b, p.run)
 			b.ReportAllocs()
 			b.ResetTimer()
+			n := b.N
 			go func() {
 				for range n {
 					x.Send(ctx, hub.Std(1))
@@ -38,8 +70,49 @@ func BenchmarkMessages(b *testing.B) {
 				y.Recv(ctx)
 			}
 			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "msgs/s")
-			cancel()
-			<-done
 		})
 	}
+}
+
+// One message there and back at a time: two passages.
+func BenchmarkRoundTrip(b *testing.B) {
+	for _, p := range pumps {
+		b.Run(p.name, func(b *testing.B) {
+			ctx := context.Background()
+			x, y := between(b, p.run)
+			go func() {
+				for m := range y.All(ctx) {
+					y.Send(ctx, m)
+				}
+			}()
+			b.ReportAllocs()
+			for b.Loop() {
+				x.Send(ctx, hub.Std(1))
+				x.Recv(ctx)
+			}
+		})
+	}
+}
+
+// between returns nodes on two channels that run connects until b ends.
+func between(b *testing.B, run func(ctx context.Context, a, b hub.Bus)) (x, y *hub.Subscriber) {
+	h := hub.New(nil)
+	open := func(name string) *hub.Subscriber {
+		s, err := h.Open(name, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return s
+	}
+	x, y = open("a"), open("b")
+	from, to := open("a"), open("b")
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); run(ctx, from, to) }()
+	b.Cleanup(func() {
+		cancel()
+		<-done
+		h.Close()
+	})
+	return x, y
 }

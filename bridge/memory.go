@@ -1,153 +1,133 @@
 package bridge
 
 import (
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
 )
 
-const (
-	// RingMemory is how long a [Ring] expects a frame to arrive.
-	RingMemory = 10 * time.Second
-	// RingNotes is how many frames a [Ring] expects at one side of a bridge.
-	RingNotes = 1 << 16
-)
-
-// A Ring tells bridges in one process which way a frame took. The zero value is
-// ready; any number of [Run] share it. It has no goroutine and needs no Close.
-type Ring struct {
-	mu    sync.Mutex // held for a few map operations, never across a wait
-	ports map[*memory]string
-}
-
-// join adds a side on the bus called name.
-func (r *Ring) join(name string) *memory {
-	p := &memory{}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ports == nil {
-		r.ports = make(map[*memory]string)
-	}
-	r.ports[p] = name
-	return p
-}
-
-func (r *Ring) leave(p *memory) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.ports, p)
-}
-
-// expect tells all others on from's bus that m will come, having taken way. It
-// returns a func that takes that back.
-func (r *Ring) expect(from *memory, m hub.Message, way []string) (revoke func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var told []*memory
-	var notes []*note
-	for p, name := range r.ports {
-		if p != from && name == r.ports[from] {
-			told = append(told, p)
-			notes = append(notes, p.add(m, way, RingMemory))
-		}
-	}
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		for i, p := range told {
-			p.remove(m, notes[i])
-		}
-	}
-}
-
-// arrived returns the way that m, received at p, took. None: it starts here.
-func (r *Ring) arrived(p *memory, m hub.Message) []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if n := p.take(m); n != nil {
-		return n.way
-	}
-	return nil
-}
-
 // A note says that a frame is to come.
 type note struct {
+	of    *memory
 	frame hub.Message
 	until time.Time
-	way   []string
-	gone  bool // arrived or taken back
+	way   *way
+
+	gone    bool  // it came, or is not expected any more
+	equal   *note // the next one for the same frame
+	younger *note // the next one for any frame
 }
 
-// A memory holds the frames that are to come at one side. Its user locks it.
+// A memory holds the frames that are to come at one side.
 type memory struct {
-	byFrame map[hub.Message][]*note
-	byAge   []*note // oldest first
-	live    int
+	name string        // of the bus, in the Ring
+	keep time.Duration // how long a frame is expected
+
+	mu      sync.Mutex // held for a few map operations, never across a wait
+	byFrame map[hub.Message]equals
+	oldest  *note // notes that are gone stay until they are the oldest
+	newest  *note
+	live    int // notes that are not gone
+	all     int
 }
+
+// equals are the notes for one frame. Those that are gone stay until they are
+// the first.
+type equals struct{ first, last *note }
 
 // frame is m without what is no part of it.
-func frame(m hub.Message) hub.Message {
+func frame(m *hub.Message) hub.Message {
 	f := hub.Message{ID: m.ID, Flags: m.Flags &^ hub.Own, Len: m.Len}
 	copy(f.Data[:], m.Bytes())
 	return f
 }
 
-func (p *memory) add(m hub.Message, way []string, keep time.Duration) *note {
+// expect takes note that m will come.
+func (p *memory) expect(m *hub.Message, w *way) *note {
+	now := time.Now()
+	n := &note{of: p, frame: frame(m), until: now.Add(p.keep), way: w}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.byFrame == nil {
-		p.byFrame = make(map[hub.Message][]*note)
+		p.byFrame = make(map[hub.Message]equals)
 	}
-	p.forget()
-	f := frame(m)
-	n := &note{frame: f, until: time.Now().Add(keep), way: way}
-	p.byFrame[f] = append(p.byFrame[f], n)
-	p.byAge = append(p.byAge, n)
+	ns := p.byFrame[n.frame]
+	if ns.last == nil {
+		ns.first = n
+	} else {
+		ns.last.equal = n
+	}
+	ns.last = n
+	p.byFrame[n.frame] = ns
+	if p.newest == nil {
+		p.oldest = n
+	} else {
+		p.newest.younger = n
+	}
+	p.newest = n
 	p.live++
+	p.all++
+	p.forget(now)
 	return n
 }
 
-func (p *memory) take(m hub.Message) *note {
-	p.forget()
-	f := frame(m)
-	if ns := p.byFrame[f]; len(ns) > 0 {
-		n := ns[0]
-		p.remove(m, n)
-		return n
+// take reports whether m, which came, was expected, and the way that it took.
+func (p *memory) take(m *hub.Message) (w *way, expected bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all == 0 {
+		return nil, false
 	}
-	return nil
+	p.forget(time.Now())
+	f := frame(m)
+	ns, ok := p.byFrame[f]
+	if !ok {
+		return nil, false
+	}
+	n := ns.first
+	p.remove(n)
+	return n.way, true
 }
 
-func (p *memory) remove(m hub.Message, n *note) {
+// revoke takes n back: its frame was not sent.
+func (n *note) revoke() {
+	n.of.mu.Lock()
+	defer n.of.mu.Unlock()
+	n.of.remove(n)
+}
+
+// remove keeps byFrame's lists without a note that is gone at their head.
+func (p *memory) remove(n *note) {
 	if n.gone {
 		return
 	}
 	n.gone = true
 	p.live--
-	f := frame(m)
-	ns := p.byFrame[f]
-	if i := slices.Index(ns, n); i == 0 {
-		ns = ns[1:] // the usual case, however many are equal
-	} else if i > 0 {
-		ns = slices.Delete(ns, i, i+1)
+	ns := p.byFrame[n.frame]
+	if ns.first != n {
+		return
 	}
-	if len(ns) == 0 {
-		delete(p.byFrame, f)
+	for ns.first != nil && ns.first.gone {
+		ns.first = ns.first.equal
+	}
+	if ns.first == nil {
+		delete(p.byFrame, n.frame)
 	} else {
-		p.byFrame[f] = ns
+		p.byFrame[n.frame] = ns
 	}
 }
 
 // forget drops notes that are too old or too many.
-func (p *memory) forget() {
-	now := time.Now()
-	for len(p.byAge) > 0 {
-		n := p.byAge[0]
-		if !n.gone && now.Before(n.until) && p.live <= RingNotes && len(p.byAge) <= 2*RingNotes {
+func (p *memory) forget(now time.Time) {
+	for n := p.oldest; n != nil; n = p.oldest {
+		if !n.gone && now.Before(n.until) && p.live <= RingNotes && p.all <= 2*RingNotes {
 			return
 		}
-		p.remove(n.frame, n)
-		p.byAge[0] = nil
-		p.byAge = p.byAge[1:]
+		p.remove(n)
+		p.all--
+		if p.oldest = n.younger; p.oldest == nil {
+			p.newest = nil
+		}
 	}
 }

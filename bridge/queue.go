@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
@@ -11,21 +12,24 @@ import (
 // An item is a message on its way through the bridge.
 type item struct {
 	m   hub.Message
-	at  time.Time // of receipt
-	way []string  // buses it has been on, in the Ring
+	at  time.Duration // when it was received, on the clock of Run; 0 without a LifeSpan
+	way *way          // the buses that it has been on, in the Ring
 }
 
 // A queue holds messages for one side. One goroutine pushes, one takes.
 type queue struct {
-	mu          sync.Mutex // never held across a wait
-	items       []item
 	limit       int
-	away        bool          // nobody takes: drop the oldest
-	ready, room chan struct{} // hold one signal each; never closed
+	overflow    *atomic.Uint64 // counts what is dropped
+	ready, room chan struct{}  // hold one signal each; never closed
+
+	mu      sync.Mutex // never held across a wait
+	ring    []item     // grows up to limit
+	head, n int        // what is queued: n from head on, around the end of ring
+	away    bool       // nobody takes: drop the oldest
 }
 
-func newQueue(limit int) *queue {
-	return &queue{limit: limit, ready: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+func newQueue(limit int, overflow *atomic.Uint64) *queue {
+	return &queue{limit: limit, overflow: overflow, ready: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 }
 
 func signal(c chan struct{}) {
@@ -35,43 +39,67 @@ func signal(c chan struct{}) {
 	}
 }
 
-// push waits for room, or makes it while the side is away. It returns how many
-// it dropped, or the ctx's error.
-func (q *queue) push(ctx context.Context, it item) (dropped uint64, err error) {
-	for {
-		q.mu.Lock()
-		if q.away && len(q.items) == q.limit {
-			q.items = q.items[1:]
-			dropped++
-		}
-		if len(q.items) < q.limit {
-			q.items = append(q.items, it)
-			q.mu.Unlock()
+// push waits for room, or makes it while the side is away. It returns the items
+// that it has not pushed, none of them or with the ctx's error.
+func (q *queue) push(ctx context.Context, items []item) ([]item, error) {
+	for len(items) > 0 {
+		if k := q.put(items); k > 0 {
+			items = items[k:]
 			signal(q.ready)
-			return dropped, nil
+			continue
 		}
-		q.mu.Unlock()
 		select {
 		case <-q.room:
 		case <-ctx.Done():
-			return dropped, ctx.Err()
+			return items, ctx.Err()
 		}
 	}
+	return items, nil
 }
 
-// first waits for a message and leaves it in the queue.
-func (q *queue) first(ctx context.Context) (item, error) {
+// put pushes what there is room for and returns how many that are.
+func (q *queue) put(items []item) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if excess := min(q.n, q.n+len(items)-q.limit); q.away && excess > 0 {
+		q.remove(excess)
+		q.overflow.Add(uint64(excess))
+	}
+	k := min(len(items), q.limit-q.n)
+	if need := q.n + k; need > len(q.ring) {
+		bigger := make([]item, min(q.limit, max(2*len(q.ring), need, 16)))
+		n := copy(bigger, q.ring[q.head:])
+		copy(bigger[n:], q.ring[:q.head])
+		q.ring, q.head = bigger, 0
+	}
+	if k > 0 {
+		tail := (q.head + q.n) % len(q.ring)
+		n := copy(q.ring[tail:], items[:k])
+		copy(q.ring, items[n:k])
+		q.n += k
+	}
+	return k
+}
+
+// remove takes n items off the head. Its caller locks.
+func (q *queue) remove(n int) {
+	q.head = (q.head + n) % len(q.ring)
+	q.n -= n
+}
+
+// front waits until something is queued and returns some of it, the oldest
+// first. The items stay queued, and as they are until drop or setAway.
+func (q *queue) front(ctx context.Context) ([]item, error) {
 	for {
 		if err := ctx.Err(); err != nil {
-			return item{}, err
+			return nil, err
 		}
 		q.mu.Lock()
-		if len(q.items) > 0 {
-			it := q.items[0]
-			q.mu.Unlock()
-			return it, nil
-		}
+		items := q.ring[q.head:min(q.head+q.n, len(q.ring))]
 		q.mu.Unlock()
+		if len(items) > 0 {
+			return items, nil
+		}
 		select {
 		case <-q.ready:
 		case <-ctx.Done():
@@ -79,10 +107,10 @@ func (q *queue) first(ctx context.Context) (item, error) {
 	}
 }
 
-// drop removes the first message.
-func (q *queue) drop() {
+// drop removes the first n items.
+func (q *queue) drop(n int) {
 	q.mu.Lock()
-	q.items = q.items[1:]
+	q.remove(n)
 	q.mu.Unlock()
 	signal(q.room)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/canhub-go/canhub/hub"
 )
@@ -35,17 +36,13 @@ func Run(ctx context.Context, a, b hub.Bus, o *Options) error {
 	if err != nil {
 		return err
 	}
-	toA, toB := newQueue(opts.Queue), newQueue(opts.Queue)
-	sa := &side{name: "a", bus: a, opts: opts.A, all: &opts, dir: opts.AToB,
-		in: toA, out: toB, received: &opts.Stats.AToB, sent: &opts.Stats.BToA}
-	sb := &side{name: "b", bus: b, opts: opts.B, all: &opts, dir: opts.BToA,
-		in: toB, out: toA, received: &opts.Stats.BToA, sent: &opts.Stats.AToB}
-	sa.other, sb.other = opts.B.Name, opts.A.Name
-	if opts.Ring != nil {
-		sa.port, sb.port = opts.Ring.join(opts.A.Name), opts.Ring.join(opts.B.Name)
-		defer opts.Ring.leave(sa.port)
-		defer opts.Ring.leave(sb.port)
-	}
+	st := opts.Stats
+	toA, toB := newQueue(opts.Queue, &st.BToA.Overflow), newQueue(opts.Queue, &st.AToB.Overflow)
+	began := time.Now()
+	sa := &side{name: "a", bus: a, opts: opts.A, other: opts.B.Name, all: &opts, dir: opts.AToB,
+		in: toA, out: toB, began: began, received: &st.AToB, sent: &st.BToA}
+	sb := &side{name: "b", bus: b, opts: opts.B, other: opts.A.Name, all: &opts, dir: opts.BToA,
+		in: toB, out: toA, began: began, received: &st.BToA, sent: &st.AToB}
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup

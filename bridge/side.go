@@ -2,9 +2,7 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
@@ -15,20 +13,31 @@ import (
 // goroutines, one that receives and one that sends.
 type side struct {
 	name  string
-	bus   hub.Bus
 	opts  Side
 	all   *Options
 	dir   Direction // from here to the other
 	other string    // name of the other bus in the Ring
 	in    *queue    // messages for this side
 	out   *queue    // for the other one
+	began time.Time // Run did
 
 	received, sent *Counts
-	port           *memory // in the Ring, or nil
-	held           *item   // received, waits for room; the receiver's alone
 
-	mu   sync.Mutex // of echo, never held across a wait
-	echo memory
+	// Of the connection; see connected.
+	bus     hub.Bus
+	batches *hub.Subscriber // the same, or nil. No interface: a type that embeds
+	// a Subscriber to change its Send or Recv has the batch forms too, unchanged.
+	port *memory // in the Ring, or nil
+	echo *memory // of what was sent, or nil
+
+	// Of the goroutine that receives.
+	one   [1]hub.Message
+	held  []item // received, waits for room; a new connection goes on with it
+	space []item // that held lies in
+
+	// Of the one that sends.
+	batch []hub.Message
+	notes []*note // for what is being sent
 }
 
 // run returns nil when ctx is done, or the error that this side failed with.
@@ -53,7 +62,7 @@ func (s *side) run(ctx context.Context) error {
 		}
 		for {
 			wait := pause - time.Duration(s.opts.Jitter*rand.Float64()*float64(pause))
-			pause = min(2*pause, s.opts.MaxPause)
+			pause += min(pause, s.opts.MaxPause-pause)
 			t := time.NewTimer(wait)
 			select {
 			case <-t.C:
@@ -73,8 +82,17 @@ func (s *side) run(ctx context.Context) error {
 	}
 }
 
-// connected works until the bus fails or ctx is done, and returns why.
+// connected works until the bus fails or ctx is done, and returns why. What an
+// earlier connection expected to receive will not come on this one.
 func (s *side) connected(ctx context.Context) error {
+	s.batches, _ = s.bus.(*hub.Subscriber)
+	if s.opts.Echo > 0 {
+		s.echo = &memory{keep: s.opts.Echo}
+	}
+	if s.all.Ring != nil {
+		s.port = s.all.Ring.join(s.opts.Name)
+		defer s.all.Ring.leave(s.port)
+	}
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
@@ -82,124 +100,4 @@ func (s *side) connected(ctx context.Context) error {
 	wg.Go(func() { cancel(s.send(inner)) })
 	wg.Wait()
 	return context.Cause(inner)
-}
-
-func (s *side) receive(ctx context.Context) error {
-	for {
-		if s.held != nil {
-			dropped, err := s.out.push(ctx, *s.held)
-			s.received.Overflow.Add(dropped)
-			if err != nil {
-				return err
-			}
-			s.held = nil
-		}
-		if err := ctx.Err(); err != nil {
-			return err // Recv would go on with what is queued
-		}
-		m, err := s.bus.Recv(ctx)
-		if err != nil {
-			return err
-		}
-		s.received.Received.Add(1)
-		s.held = s.judge(m)
-	}
-}
-
-// judge returns what is to be forwarded for m, or nil.
-func (s *side) judge(m hub.Message) *item {
-	if m.Flags&hub.Own != 0 || s.isEcho(m) {
-		s.received.Looped.Add(1)
-		return nil
-	}
-	it := &item{at: time.Now()}
-	if s.port != nil {
-		it.way = append(slices.Clone(s.all.Ring.arrived(s.port, m)), s.opts.Name)
-		if len(it.way) > s.all.HopLimit || slices.Contains(it.way, s.other) {
-			s.received.Looped.Add(1)
-			return nil
-		}
-	}
-	match := func(f hub.Filter) bool { return f.Match(m) }
-	if s.dir.Off || len(s.dir.Filters) > 0 && m.Flags&hub.Error == 0 && !slices.ContainsFunc(s.dir.Filters, match) {
-		s.received.Filtered.Add(1)
-		return nil
-	}
-	if s.dir.Rewrite != nil && m.Flags&hub.Error == 0 {
-		id, extended := s.dir.Rewrite(m.ID, m.Flags&hub.Extended != 0)
-		m.ID, m.Flags = id, m.Flags&^hub.Extended
-		if extended {
-			m.Flags |= hub.Extended
-		}
-		if err := m.Validate(); err != nil {
-			s.received.Refused.Add(1)
-			s.all.Logger.Warn("bridge: rewritten message refused", "side", s.name, "err", err)
-			return nil
-		}
-	}
-	it.m = m
-	return it
-}
-
-func (s *side) isEcho(m hub.Message) bool {
-	if s.opts.Echo == 0 {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.echo.take(m) != nil
-}
-
-func (s *side) send(ctx context.Context) error {
-	for {
-		it, err := s.in.first(ctx)
-		if err != nil {
-			return err
-		}
-		if s.all.LifeSpan > 0 && time.Since(it.at) > s.all.LifeSpan {
-			s.sent.Stale.Add(1)
-			s.in.drop()
-			continue
-		}
-		revoke := s.expect(it)
-		err = s.bus.Send(ctx, it.m)
-		switch {
-		case err == nil:
-			s.sent.Forwarded.Add(1)
-			s.in.drop()
-			continue
-		case errors.Is(err, hub.ErrInvalid), errors.Is(err, errors.ErrUnsupported):
-			s.sent.Refused.Add(1)
-		case errors.Is(err, hub.ErrStalled):
-			s.sent.Stalled.Add(1)
-		default:
-			revoke()
-			return err // the message stays first
-		}
-		revoke()
-		s.in.drop()
-		s.all.Logger.Warn("bridge: message refused", "side", s.name, "message", it.m, "err", err)
-	}
-}
-
-// expect takes note that it will be on this bus, before it is, for others may
-// receive it before Send returns.
-func (s *side) expect(it item) (revoke func()) {
-	revoke = func() {}
-	if s.port != nil {
-		revoke = s.all.Ring.expect(s.port, it.m, it.way)
-	}
-	if s.opts.Echo == 0 {
-		return revoke
-	}
-	s.mu.Lock()
-	n := s.echo.add(it.m, nil, s.opts.Echo)
-	s.mu.Unlock()
-	ring := revoke
-	return func() {
-		ring()
-		s.mu.Lock()
-		s.echo.remove(it.m, n)
-		s.mu.Unlock()
-	}
 }

@@ -1,0 +1,96 @@
+package bridge
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/canhub-go/canhub/hub"
+)
+
+// receive hands what the bus delivers on to the other side, until an error.
+func (s *side) receive(ctx context.Context) error {
+	for {
+		var err error
+		if s.held, err = s.out.push(ctx, s.held); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err // a receive would go on with what is queued
+		}
+		batch, err := s.next(ctx)
+		if err != nil {
+			return err
+		}
+		s.received.Received.Add(uint64(len(batch)))
+		var at time.Duration
+		if s.all.LifeSpan > 0 {
+			at = time.Since(s.began)
+		}
+		s.held = s.space[:0]
+		for i := range batch {
+			s.held = append(s.held, item{m: batch[i], at: at})
+			if !s.judge(&s.held[len(s.held)-1]) {
+				s.held = s.held[:len(s.held)-1]
+			}
+		}
+		s.space = s.held
+	}
+}
+
+// next returns one message, or more where that is cheaper. They are valid until
+// the next call.
+func (s *side) next(ctx context.Context) ([]hub.Message, error) {
+	if s.batches != nil {
+		return s.batches.RecvBatch(ctx)
+	}
+	var err error
+	s.one[0], err = s.bus.Recv(ctx)
+	return s.one[:], err
+}
+
+// judge makes of a message what is to be forwarded, or counts it as something
+// else and returns false.
+func (s *side) judge(it *item) bool {
+	m := &it.m
+	if m.Flags&hub.Own != 0 {
+		s.received.Looped.Add(1)
+		return false
+	}
+	if s.echo != nil {
+		if _, ok := s.echo.take(m); ok {
+			s.received.Looped.Add(1)
+			return false
+		}
+	}
+	if s.port != nil {
+		it.way = s.all.Ring.arrived(s.port, m)
+		if it.way.buses > s.all.HopLimit || it.way.leadsTo(s.other) {
+			s.received.Looped.Add(1)
+			return false
+		}
+	}
+	if s.dir.Off || !s.passes(m) {
+		s.received.Filtered.Add(1)
+		return false
+	}
+	if s.dir.Rewrite == nil || m.Flags&hub.Error != 0 {
+		return true
+	}
+	id, extended := s.dir.Rewrite(m.ID, m.Flags&hub.Extended != 0)
+	m.ID, m.Flags = id, m.Flags&^hub.Extended
+	if extended {
+		m.Flags |= hub.Extended
+	}
+	if err := m.Validate(); err != nil {
+		s.received.Refused.Add(1)
+		s.all.Logger.Warn("bridge: rewritten message refused", "side", s.name, "err", err)
+		return false
+	}
+	return true
+}
+
+func (s *side) passes(m *hub.Message) bool {
+	return len(s.dir.Filters) == 0 ||
+		slices.ContainsFunc(s.dir.Filters, func(f hub.Filter) bool { return f.Match(*m) })
+}
