@@ -17,7 +17,8 @@ type Options struct {
 	A, B Side
 	// AToB and BToA say what is forwarded.
 	AToB, BToA Direction
-	// Queue is how many messages of each direction wait for the other bus.
+	// Queue is how many messages of each direction wait for the other bus,
+	// beyond those that were received at one go with the latest of them.
 	// 1 to 1048576. Default: 256.
 	Queue int
 	// LifeSpan is how long after its receipt by the bridge a message may still
@@ -30,8 +31,8 @@ type Options struct {
 	// HopLimit is how many bridges of the Ring a message may pass.
 	// 1 to 255. Default: 16.
 	HopLimit int
-	// Stats is counted up while Run works, and may be read at any time.
-	// Default: nil, not kept.
+	// Stats is counted up while Run works, and may be read at any time. Several
+	// Runs, also one after the other, may add to the same. Default: nil, not kept.
 	Stats *Stats
 	// Logger hears of refused messages and of lost and new connections.
 	// Run waits for its handler. Default: nil, silent.
@@ -53,7 +54,8 @@ type Side struct {
 	Redial func(ctx context.Context) (hub.Bus, error)
 	// MinPause and MaxPause bound the pause before each Redial. It starts at
 	// MinPause, doubles each time, and starts over after a connection that lasted
-	// MaxPause. Defaults: 100 ms and 30 s (or MinPause, if that is longer).
+	// MaxPause. Defaults: 100 ms and 30 s, but either is what the other is set to
+	// where that leaves no room for it.
 	MinPause, MaxPause time.Duration
 	// Jitter is the fraction of a pause, 0 to 1, that is subtracted at random at
 	// most. Default: 0, pauses are exact.
@@ -63,7 +65,8 @@ type Side struct {
 // A Direction says what is forwarded from one bus to the other.
 type Direction struct {
 	// Off forwards nothing. Messages are still received, so that the bus does
-	// not wait for the bridge, and counted as Filtered. Default: false.
+	// not wait for the bridge, and counted as Filtered. A bus that one can only
+	// listen to needs it: [hub.ErrListenOnly] is a failure. Default: false.
 	Off bool
 	// Filters select what to forward: any match is enough. They see the message
 	// as received, before Rewrite; error frames pass. Default: none, everything.
@@ -105,17 +108,54 @@ func (o *Options) withDefaults() (Options, error) {
 	case r.Ring != nil && (r.A.Name == "" || r.B.Name == "" || r.A.Name == r.B.Name):
 		return r, fmt.Errorf("bridge: Ring with Names %q and %q: want two different ones", r.A.Name, r.B.Name)
 	}
-	for _, s := range []*Side{&r.A, &r.B} {
-		if s.MinPause == 0 {
-			s.MinPause = 100 * time.Millisecond
-		}
-		if s.MaxPause == 0 {
-			s.MaxPause = max(30*time.Second, s.MinPause)
-		}
-		if s.Echo < 0 || s.MinPause < 0 || s.MaxPause < s.MinPause || !(s.Jitter >= 0 && s.Jitter <= 1) {
-			return r, fmt.Errorf("bridge: Side with Echo %v, MinPause %v, MaxPause %v, Jitter %v: out of range",
-				s.Echo, s.MinPause, s.MaxPause, s.Jitter)
-		}
+	if err := r.A.setDefaults("A"); err != nil {
+		return r, err
+	}
+	if err := r.B.setDefaults("B"); err != nil {
+		return r, err
+	}
+	if err := r.AToB.validate("AToB"); err != nil {
+		return r, err
+	}
+	if err := r.BToA.validate("BToA"); err != nil {
+		return r, err
 	}
 	return r, nil
+}
+
+const (
+	defaultMinPause = 100 * time.Millisecond
+	defaultMaxPause = 30 * time.Second
+)
+
+func (s *Side) setDefaults(name string) error {
+	if s.MinPause == 0 {
+		s.MinPause = defaultMinPause
+		if s.MaxPause > 0 {
+			s.MinPause = min(s.MinPause, s.MaxPause)
+		}
+	}
+	if s.MaxPause == 0 {
+		s.MaxPause = max(defaultMaxPause, s.MinPause)
+	}
+	switch {
+	case s.Echo < 0:
+		return fmt.Errorf("bridge: %s.Echo %v: negative", name, s.Echo)
+	case s.MinPause < 0:
+		return fmt.Errorf("bridge: %s.MinPause %v: negative", name, s.MinPause)
+	case s.MaxPause < s.MinPause:
+		return fmt.Errorf("bridge: %s.MaxPause %v: shorter than MinPause, %v", name, s.MaxPause, s.MinPause)
+	case !(s.Jitter >= 0 && s.Jitter <= 1): // nor NaN
+		return fmt.Errorf("bridge: %s.Jitter %v: want 0 to 1", name, s.Jitter)
+	}
+	return nil
+}
+
+func (d *Direction) validate(name string) error {
+	for i, f := range d.Filters {
+		if f.StandardOnly && f.ExtendedOnly {
+			return fmt.Errorf("bridge: %s.Filters[%d]: StandardOnly and ExtendedOnly, which nothing matches", name, i)
+		}
+	}
+	return nil
 }
