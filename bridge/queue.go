@@ -121,3 +121,31 @@ func (q *queue) setAway(away bool) {
 	q.mu.Unlock()
 	signal(q.room)
 }
+
+// patience is how long finish waits for a bus that takes nothing.
+const patience = 5 * time.Second
+
+// finish pushes the last items and waits until all are taken, or nobody takes
+// any.
+func (q *queue) finish(ctx context.Context, items []item) {
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	for {
+		items = items[q.put(items):]
+		signal(q.ready)
+		q.mu.Lock()
+		done := q.n == 0 || q.away
+		q.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-q.room:
+			t.Reset(patience)
+		case <-t.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}

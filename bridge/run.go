@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
@@ -28,6 +29,10 @@ func (e *SideError) Unwrap() error { return e.Err }
 // as Refused and logged; every other error of Send is a failure, except
 // [hub.ErrStalled].
 //
+// What was received before a side failed is still sent to the other, unless that
+// one fails too or takes nothing for 5 seconds: so the end of a log arrives. When
+// ctx is done nothing more is sent.
+//
 // Run alone receives from a and b meanwhile; others may send. It closes neither,
 // only what it dialled itself. When it returns, its goroutines have ended.
 // Closing a bus is a failure of that side. Nil options are the defaults.
@@ -46,10 +51,14 @@ func Run(ctx context.Context, a, b hub.Bus, o *Options) error {
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
+	var failed atomic.Pointer[SideError] // the first one
 	for _, s := range []*side{sa, sb} {
 		wg.Go(func() {
 			if err := s.run(inner); err != nil {
-				cancel(&SideError{s.name, err})
+				failed.CompareAndSwap(nil, &SideError{s.name, err})
+				s.in.setAway(true)
+				s.out.finish(inner, s.held)
+				cancel(failed.Load())
 			}
 		})
 	}
