@@ -19,7 +19,7 @@ type note struct {
 	younger *note // the next one for any frame
 }
 
-// A memory holds the frames that are to come at one side.
+// A memory holds the frames that are to come.
 type memory struct {
 	name string        // of the bus, in the Ring
 	keep time.Duration // how long a frame is expected
@@ -45,10 +45,14 @@ func frame(m *hub.Message) hub.Message {
 
 // expect takes note that m will come.
 func (p *memory) expect(m *hub.Message, w *way) *note {
-	now := time.Now()
-	n := &note{of: p, frame: frame(m), until: now.Add(p.keep), way: w}
+	f, now := frame(m), time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.add(f, w, now)
+}
+
+func (p *memory) add(f hub.Message, w *way, now time.Time) *note {
+	n := &note{of: p, frame: f, until: now.Add(p.keep), way: w}
 	if p.byFrame == nil {
 		p.byFrame = make(map[hub.Message]equals)
 	}
@@ -88,6 +92,19 @@ func (p *memory) take(m *hub.Message) (w *way, expected bool) {
 	n := ns.first
 	p.remove(n)
 	return n.way, true
+}
+
+// isNew reports whether m was not expected, and takes note that it will come.
+func (p *memory) isNew(m *hub.Message) bool {
+	f, now := frame(m), time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.forget(now)
+	if _, ok := p.byFrame[f]; ok {
+		return false
+	}
+	p.add(f, nil, now)
+	return true
 }
 
 // revoke takes n back: its frame was not sent.

@@ -25,6 +25,10 @@ type Options struct {
 	// be sent; older ones are dropped. Timestamps do not matter, for the clocks
 	// of two machines may differ. Default: 0, no limit.
 	LifeSpan time.Duration
+	// SeenFor is how long the bridge knows a frame that it has forwarded: an equal
+	// one, from either bus, is dropped meanwhile. For rings of bridges in
+	// different processes; see the package comment. Default: 0, not at all.
+	SeenFor time.Duration
 	// Ring is shared by bridges of one process that may form rings; both
 	// sides then need a Name. Default: nil, none.
 	Ring *Ring
@@ -105,6 +109,8 @@ func (o *Options) withDefaults() (Options, error) {
 		return r, fmt.Errorf("bridge: HopLimit %d: want 1 to 255, or 0 for 16", r.HopLimit)
 	case r.LifeSpan < 0:
 		return r, fmt.Errorf("bridge: LifeSpan %v: negative", r.LifeSpan)
+	case r.SeenFor < 0:
+		return r, fmt.Errorf("bridge: SeenFor %v: negative", r.SeenFor)
 	case r.Ring != nil && (r.A.Name == "" || r.B.Name == "" || r.A.Name == r.B.Name):
 		return r, fmt.Errorf("bridge: Ring with Names %q and %q: want two different ones", r.A.Name, r.B.Name)
 	}

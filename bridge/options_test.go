@@ -24,6 +24,7 @@ func TestAWrongOptionIsAnErrorThatNamesIt(t *testing.T) {
 		{"bridge: HopLimit -1: want 1 to 255, or 0 for 16", bridge.Options{HopLimit: -1}},
 		{"bridge: HopLimit 256: want 1 to 255, or 0 for 16", bridge.Options{HopLimit: 256}},
 		{"bridge: LifeSpan -1ns: negative", bridge.Options{LifeSpan: -1}},
+		{"bridge: SeenFor -1ns: negative", bridge.Options{SeenFor: -1}},
 		{`bridge: Ring with Names "" and "": want two different ones`, bridge.Options{Ring: ring}},
 		{`bridge: Ring with Names "x" and "": want two different ones`, bridge.Options{Ring: ring, A: bridge.Side{Name: "x"}}},
 		{`bridge: Ring with Names "x" and "x": want two different ones`,

@@ -33,9 +33,15 @@ func (l *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(
 
 func (l *logBuffer) want(t *testing.T, n int, parts ...string) {
 	t.Helper()
+	if got := l.lines(parts); got != n {
+		t.Errorf("%d lines of the log have %q, want %d:\n%s", got, parts, n, l.b.String())
+	}
+}
+
+// lines counts those that have all parts.
+func (l *logBuffer) lines(parts []string) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	got := 0
 lines:
 	for line := range strings.Lines(l.b.String()) {
 		for _, p := range parts {
@@ -43,11 +49,9 @@ lines:
 				continue lines
 			}
 		}
-		got++
+		n++
 	}
-	if got != n {
-		t.Errorf("%d lines of the log have %q, want %d:\n%s", got, parts, n, l.b.String())
-	}
+	return n
 }
 
 func TestWhatTheOtherBusRefusesIsCountedLoggedAndPassedOver(t *testing.T) {
@@ -150,7 +154,9 @@ func TestTwoFullChannelsThatWaitForEachOtherGoOn(t *testing.T) {
 		if stalled == 0 {
 			t.Error("nothing stalled: the channels did not wait for each other")
 		}
-		log.want(t, int(stalled), "refused", "stalled")
+		if log.lines([]string{"buses wait for each other"}) == 0 {
+			t.Error("the log does not tell that the buses wait for each other")
+		}
 	})
 }
 

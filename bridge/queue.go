@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
@@ -19,17 +18,18 @@ type item struct {
 // A queue holds messages for one side. One goroutine pushes, one takes.
 type queue struct {
 	limit       int
-	overflow    *atomic.Uint64 // counts what is dropped
-	ready, room chan struct{}  // hold one signal each; never closed
+	dropped     *Counts       // as Overflow or Stalled
+	ready, room chan struct{} // hold one signal each; never closed
 
 	mu      sync.Mutex // never held across a wait
 	ring    []item     // grows up to limit
 	head, n int        // what is queued: n from head on, around the end of ring
 	away    bool       // nobody takes: drop the oldest
+	stalled bool       // to wait would be to wait for oneself: drop the newest
 }
 
-func newQueue(limit int, overflow *atomic.Uint64) *queue {
-	return &queue{limit: limit, overflow: overflow, ready: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+func newQueue(limit int, dropped *Counts) *queue {
+	return &queue{limit: limit, dropped: dropped, ready: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 }
 
 func signal(c chan struct{}) {
@@ -39,12 +39,12 @@ func signal(c chan struct{}) {
 	}
 }
 
-// push waits for room, or makes it while the side is away. It returns the items
-// that it has not pushed, none of them or with the ctx's error.
+// push waits for room, unless the side is away or stalled. It returns the items
+// that it has not pushed: none, or some with the ctx's error.
 func (q *queue) push(ctx context.Context, items []item) ([]item, error) {
 	for len(items) > 0 {
-		if k := q.put(items); k > 0 {
-			items = items[k:]
+		if n := q.put(items); n > 0 {
+			items = items[n:]
 			signal(q.ready)
 			continue
 		}
@@ -57,13 +57,14 @@ func (q *queue) push(ctx context.Context, items []item) ([]item, error) {
 	return items, nil
 }
 
-// put pushes what there is room for and returns how many that are.
+// put pushes what there is room for, or drops something, and returns with how
+// many items it is done.
 func (q *queue) put(items []item) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if excess := min(q.n, q.n+len(items)-q.limit); q.away && excess > 0 {
 		q.remove(excess)
-		q.overflow.Add(uint64(excess))
+		q.dropped.Overflow.Add(uint64(excess))
 	}
 	k := min(len(items), q.limit-q.n)
 	if need := q.n + k; need > len(q.ring) {
@@ -77,6 +78,11 @@ func (q *queue) put(items []item) int {
 		n := copy(q.ring[tail:], items[:k])
 		copy(q.ring, items[n:k])
 		q.n += k
+	}
+	if rest := len(items) - k; q.stalled && rest > 0 {
+		// Not the oldest: those may be on their way.
+		q.dropped.Stalled.Add(uint64(rest))
+		return len(items)
 	}
 	return k
 }
@@ -118,6 +124,13 @@ func (q *queue) drop(n int) {
 func (q *queue) setAway(away bool) {
 	q.mu.Lock()
 	q.away = away
+	q.mu.Unlock()
+	signal(q.room)
+}
+
+func (q *queue) setStalled(stalled bool) {
+	q.mu.Lock()
+	q.stalled = stalled
 	q.mu.Unlock()
 	signal(q.room)
 }

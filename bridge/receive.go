@@ -74,6 +74,10 @@ func (s *side) judge(it *item) bool {
 		s.received.Filtered.Add(1)
 		return false
 	}
+	if s.seen != nil && !s.seen.isNew(m) {
+		s.received.Looped.Add(1)
+		return false
+	}
 	if s.dir.Rewrite == nil || m.Flags&hub.Error != 0 {
 		return true
 	}
@@ -86,6 +90,9 @@ func (s *side) judge(it *item) bool {
 		s.received.Refused.Add(1)
 		s.all.Logger.Warn("bridge: rewritten message refused", "side", s.name, "err", err)
 		return false
+	}
+	if s.seen != nil {
+		s.seen.expect(m, nil) // it may come around as it is now
 	}
 	return true
 }

@@ -42,12 +42,16 @@ func Run(ctx context.Context, a, b hub.Bus, o *Options) error {
 		return err
 	}
 	st := opts.Stats
-	toA, toB := newQueue(opts.Queue, &st.BToA.Overflow), newQueue(opts.Queue, &st.AToB.Overflow)
+	toA, toB := newQueue(opts.Queue, &st.BToA), newQueue(opts.Queue, &st.AToB)
+	var seen *memory
+	if opts.SeenFor > 0 {
+		seen = &memory{keep: opts.SeenFor}
+	}
 	began := time.Now()
 	sa := &side{name: "a", bus: a, opts: opts.A, other: opts.B.Name, all: &opts, dir: opts.AToB,
-		in: toA, out: toB, began: began, received: &st.AToB, sent: &st.BToA}
+		in: toA, out: toB, seen: seen, began: began, received: &st.AToB, sent: &st.BToA}
 	sb := &side{name: "b", bus: b, opts: opts.B, other: opts.A.Name, all: &opts, dir: opts.BToA,
-		in: toB, out: toA, began: began, received: &st.BToA, sent: &st.AToB}
+		in: toB, out: toA, seen: seen, began: began, received: &st.BToA, sent: &st.AToB}
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup

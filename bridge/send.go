@@ -15,6 +15,8 @@ const maxBatch = 256
 // could not be sent stay in the queue.
 func (s *side) send(ctx context.Context) error {
 	alone := 0 // so many are sent one by one, for they were refused together
+	stalled := false
+	defer s.in.setStalled(false)
 	for {
 		items, err := s.in.front(ctx)
 		if err != nil {
@@ -37,22 +39,26 @@ func (s *side) send(ctx context.Context) error {
 				n.revoke()
 			}
 		}
-		refused := errors.Is(err, hub.ErrInvalid) || errors.Is(err, errors.ErrUnsupported)
 		switch {
 		case err == nil:
 			s.sent.Forwarded.Add(uint64(len(items)))
-		case refused && len(items) > 1:
+			if stalled {
+				stalled = false
+				s.in.setStalled(false)
+			}
+		case errors.Is(err, hub.ErrStalled):
+			stalled = true
+			s.in.setStalled(true)
+			items = items[:1]
+			s.sent.Stalled.Add(1)
+			s.all.Logger.Warn("bridge: the buses wait for each other: message dropped", "side", s.name, "message", items[0].m)
+		case !errors.Is(err, hub.ErrInvalid) && !errors.Is(err, errors.ErrUnsupported):
+			return err
+		case len(items) > 1:
 			alone = len(items)
 			continue
-		case refused:
-			s.sent.Refused.Add(1)
-		case errors.Is(err, hub.ErrStalled):
-			s.sent.Stalled.Add(1)
-			items = items[:1]
 		default:
-			return err
-		}
-		if err != nil {
+			s.sent.Refused.Add(1)
 			s.all.Logger.Warn("bridge: message refused", "side", s.name, "message", items[0].m, "err", err)
 		}
 		s.in.drop(len(items))

@@ -19,6 +19,7 @@ type side struct {
 	other string    // name of the other bus in the Ring
 	in    *queue    // messages for this side
 	out   *queue    // for the other one
+	seen  *memory   // of what came from both sides, for SeenFor; or nil
 	began time.Time // Run did
 
 	received, sent *Counts
