@@ -9,8 +9,11 @@
 // other bus is connected nothing is dropped for want of room: a slow bus makes
 // the bridge wait, and with it the bus that it receives from. Two full hub
 // channels that so wait for each other would hang; there Send ends with
-// [hub.ErrStalled], and that one message is dropped, counted and logged.
-// Messages still queued when Run returns are not sent.
+// [hub.ErrStalled] after a second. That message is dropped, and until a Send
+// succeeds those that find the queue full: counted as Stalled, and logged.
+//
+// When a side fails, what was received from it before is still sent. When ctx is
+// done, what is queued is not.
 //
 // # Echo
 //
@@ -20,10 +23,6 @@
 // from it is dropped for each one sent. This is exact where every frame does
 // come back once and in time, whatever the traffic; where one does not, an equal
 // frame of somebody else is lost in its place. So it is off by default.
-// Bridges in different processes that form a ring need Echo too: the copy that
-// comes around the other way is then refused. A ring of bridges that each
-// forward in one direction only cannot be ended so, for a CAN frame has no room
-// for a hop count.
 //
 // # Rings in one process
 //
@@ -37,14 +36,36 @@
 // number and none is lost. That needs every bridge on a bus to receive what the
 // others send there; a note of a frame that did not arrive is forgotten after
 // [RingMemory], or when [RingNotes] later ones are waiting. Until then it can be
-// mistaken for an equal frame. What was queued at a bus before its Run began
-// counts as new, and can come back once more. So do not give filters to the
-// subscribers under bridges of a Ring: give them to the bridges.
+// mistaken for an equal frame. So do not give filters to the subscribers under
+// bridges of a Ring: give them to the bridges.
+//
+// A bridge is in the ring while it is connected. What its bus had queued for it
+// before, say because Run began long after the bus was opened, counts as new and
+// can come back once more.
+//
+// # Rings of several processes
+//
+// A CAN frame has no room for a hop count, so bridges in different processes
+// cannot know that a frame comes around, but for its content. With
+// [Options].SeenFor each bridge forwards a frame once, and no equal one, from
+// either bus, for that time. That ends every ring, also one whose bridges forward
+// in one direction only. The time must be longer than a frame takes to come
+// around, and shorter than the period of messages whose content does not change:
+// of those that come faster, some are lost. Two bridges may meet halfway, so
+// a copy may come back to the bus where it was sent, once. Without SeenFor such
+// a ring does not end. Echo is no help: it does end some, and by chance.
 //
 // # Reconnection
 //
 // A side with [Side].Redial may fail. The bridge then dials it again, with
 // growing pauses, and messages for it wait meanwhile, at most [Options].Queue:
-// then the oldest is dropped. [Options].LifeSpan keeps the stale ones from being
-// flushed on return. Without Redial the failure of a side ends Run.
+// then the oldest is dropped. The one whose Send failed is the first to be sent
+// again. [Options].LifeSpan keeps the stale ones from being flushed on return.
+// Without Redial the failure of a side ends Run.
+//
+// # Speed
+//
+// A [*hub.Subscriber] is received from and sent to in batches. Between two of
+// them the bridge is about as fast as a loop of Recv and Send, and allocates
+// nothing; see the benchmarks.
 package bridge
