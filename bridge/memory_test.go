@@ -1,0 +1,108 @@
+package bridge
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/canhub-go/canhub/hub"
+)
+
+// The memory against a plain list, under every order of arrivals, revocations
+// and lapses.
+func TestAMemoryHoldsWhatAPlainListWould(t *testing.T) {
+	type entry struct {
+		id    uint32
+		until time.Time
+		way   *way
+		note  *note
+	}
+	synctest.Test(t, func(t *testing.T) {
+		p := &memory{keep: time.Second}
+		var list []entry
+		ways := []*way{nil, {bus: "a"}, {bus: "b"}}
+		for step := range 20_000 {
+			list = slices.DeleteFunc(list, func(e entry) bool { return !time.Now().Before(e.until) })
+			id := rand.Uint32N(4)
+			m := hub.Std(id, byte(id))
+			m.Timestamp, m.Seq = int64(step), uint64(step) // no part of the frame
+			at := slices.IndexFunc(list, func(e entry) bool { return e.id == id })
+			switch rand.IntN(6) {
+			case 0, 1:
+				w := ways[rand.IntN(len(ways))]
+				list = append(list, entry{id, time.Now().Add(time.Second), w, p.expect(&m, w)})
+			case 2:
+				if got := p.isNew(&m); got != (at < 0) {
+					t.Fatalf("step %d: isNew is %v", step, got)
+				} else if got {
+					list = append(list, entry{id, time.Now().Add(time.Second), nil, p.newest})
+				}
+			case 3:
+				w, ok := p.take(&m)
+				if ok != (at >= 0) || ok && w != list[at].way {
+					t.Fatalf("step %d: take is %v, %v, want the note %d of %d", step, w, ok, at, len(list))
+				}
+				if ok {
+					list = slices.Delete(list, at, at+1)
+				}
+			case 4:
+				if len(list) > 0 {
+					i := rand.IntN(len(list))
+					list[i].note.revoke()
+					list[i].note.revoke() // does no harm
+					list = slices.Delete(list, i, i+1)
+				}
+			case 5:
+				time.Sleep(rand.N(200 * time.Millisecond))
+			}
+		}
+		time.Sleep(time.Second)
+		p.take(&hub.Message{})
+		if p.all != 0 || p.live != 0 || len(p.byFrame) != 0 || p.oldest != nil || p.newest != nil {
+			t.Errorf("a memory without notes holds %+v", p)
+		}
+	})
+}
+
+// Even where the oldest note stays, those behind it that are gone do not pile up.
+func TestAMemoryIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &memory{keep: time.Hour}
+		first, other := hub.Std(1), hub.Std(2)
+		p.expect(&first, nil)
+		for range 3 * RingNotes {
+			p.expect(&other, nil).revoke()
+		}
+		n := 0
+		for e := p.oldest; e != nil; e = e.younger {
+			n++
+		}
+		if n != p.all || n > 2*RingNotes+1 {
+			t.Errorf("the memory holds %d notes and counts %d, want at most %d", n, p.all, 2*RingNotes+1)
+		}
+	})
+}
+
+func TestARingThatAllHaveLeftHoldsNothing(t *testing.T) {
+	var r Ring
+	a, b, b2 := r.join("a"), r.join("b"), r.join("b")
+	m := hub.Std(1)
+	w := r.arrived(a, &m)
+	if notes := r.expect(b, &m, w, nil); len(notes) != 1 || notes[0].of != b2 {
+		t.Errorf("%d notes, want one at the other side on b", len(notes))
+	}
+	if got := r.arrived(b2, &m); got.buses != 2 || !got.leadsTo("a") || !got.leadsTo("b") || got.leadsTo("c") {
+		t.Errorf("the way is %+v, want a and b", got)
+	}
+	if r.arrived(a, &m) != w {
+		t.Error("equal ways are two")
+	}
+	for _, p := range []*memory{a, b, b2} {
+		r.leave(p)
+	}
+	if len(r.sides) != 0 || len(r.ways) != 0 {
+		t.Errorf("the ring holds %d buses and %d ways", len(r.sides), len(r.ways))
+	}
+}
