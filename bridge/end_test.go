@@ -113,6 +113,55 @@ func TestAnErrorOfRecvEndsRunAndWhatCameBeforeIsSent(t *testing.T) {
 	})
 }
 
+// The last one is received, and still waits for room in the queue.
+func TestWhatWasReceivedIsSentAlsoWhenItsSideFailsToSend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newFake(), newFake()
+		a.onSend = func(context.Context, hub.Message) error { return errLost }
+		b.onSend = func(context.Context, hub.Message) error { time.Sleep(time.Second); return nil }
+		a.deliver(ids(1, 3)...)
+		go func() {
+			time.Sleep(time.Second / 2)
+			b.deliver(hub.Std(1))
+		}()
+		var st bridge.Stats
+		if err := bridge.Run(t.Context(), a, b, &bridge.Options{Queue: 1, Stats: &st}); !errors.Is(err, errLost) {
+			t.Errorf("Run = %v, want that side a was lost", err)
+		}
+		b.wantSent(t, ids(1, 2)...)
+		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 2, Forwarded: 2})
+		wantCounts(t, &st.BToA, bridge.Snapshot{Received: 1, Waiting: 1})
+	})
+}
+
+// endless always has a message, also for a ctx that is done.
+type endless struct{ *fake }
+
+func (endless) Recv(context.Context) (hub.Message, error) { return hub.Std(1), nil }
+
+func TestRunEndsThoughABusDeliversWithoutEnd(t *testing.T) {
+	for _, off := range []bool{true, false} {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		var st bridge.Stats
+		go func() {
+			done <- bridge.Run(ctx, endless{newFake()}, newFake(), &bridge.Options{Stats: &st, AToB: bridge.Direction{Off: off}})
+		}()
+		for st.AToB.Received.Load() < 1000 {
+			runtime.Gosched()
+		}
+		cancel()
+		select {
+		case err := <-done:
+			if err != context.Canceled {
+				t.Errorf("Run = %v, want context.Canceled", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("Run has not returned after 10 seconds")
+		}
+	}
+}
+
 func TestAfterAFailureRunWaitsFiveSecondsForABusThatTakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newFake(), newFake()
@@ -135,12 +184,14 @@ func TestAfterAFailureRunWaitsFiveSecondsForABusThatTakesNothing(t *testing.T) {
 func TestWhenBothSidesFailRunReturnsTheFirstFailureAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newFake(), newFake()
-		b.onSend = func(ctx context.Context, _ hub.Message) error {
-			select {
-			case <-b.failed:
-				return b.err
-			case <-ctx.Done():
-				return ctx.Err()
+		for _, f := range []*fake{a, b} {
+			f.onSend = func(ctx context.Context, _ hub.Message) error {
+				select {
+				case <-f.failed:
+					return f.err
+				case <-ctx.Done():
+					return ctx.Err()
+				}
 			}
 		}
 		a.deliver(hub.Std(1))

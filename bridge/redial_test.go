@@ -297,3 +297,41 @@ func TestWhatWasSentOnALostConnectionIsNotExpectedOnTheNext(t *testing.T) {
 		a.wantSent(t, hub.Std(1))
 	})
 }
+
+func TestABusThatWasStalledAndIsBackLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, lost, next := newFake(), newFake(), newFake()
+		lost.onSend = func(_ context.Context, m hub.Message) error {
+			if m.ID == 1 {
+				return hub.ErrStalled
+			}
+			return errLost
+		}
+		next.onSend = func(context.Context, hub.Message) error { time.Sleep(time.Second); return nil }
+		d := dialer{buses: []*fake{next}}
+		var st bridge.Stats
+		run(t, a, lost, &bridge.Options{Queue: 3, Stats: &st, B: bridge.Side{Redial: d.dial}})
+		a.deliver(ids(1, 2)...)
+		time.Sleep(time.Second / 2)
+		a.deliver(ids(3, 20)...)
+		time.Sleep(time.Minute)
+		next.wantSent(t, ids(2, 20)...)
+		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 20, Forwarded: 19, Stalled: 1})
+	})
+}
+
+func TestABusThatGoesAwayNoLongerKeepsTheBridgeFromReceiving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, lost := newFake(), newFake()
+		lost.onSend = func(context.Context, hub.Message) error { <-lost.failed; return lost.err }
+		var d dialer
+		var st bridge.Stats
+		run(t, a, lost, &bridge.Options{Queue: 2, Stats: &st, B: bridge.Side{Redial: d.dial}})
+		a.deliver(ids(1, 10)...)
+		synctest.Wait()
+		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 3, Waiting: 3})
+		lost.fail(errLost)
+		synctest.Wait()
+		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 10, Overflow: 8, Waiting: 2})
+	})
+}
