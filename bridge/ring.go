@@ -11,7 +11,9 @@ import (
 const (
 	// RingMemory is how long a [Ring] expects a frame to arrive.
 	RingMemory = 10 * time.Second
-	// RingNotes is how many frames a [Ring] expects at one side of a bridge.
+	// RingNotes is how many frames a [Ring] expects at one side of a bridge, and
+	// how many a bridge knows for [Options].SeenFor or [Side].Echo. Of more it
+	// forgets the oldest.
 	RingNotes = 1 << 16
 )
 
