@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 )
 
 // Open opens the log file at path for reading; close the Reader when done. The
@@ -33,12 +34,16 @@ func OpenWith(path string, o *ReaderOptions) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("canlog: %w", err)
 	}
+	in := &counted{in: f}
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		in.size = info.Size()
+	}
 	if !zipped {
-		r := NewReaderWith(f, path, &with)
-		r.close = f.Close
+		r := NewReaderWith(in, path, &with)
+		r.file, r.close = in, f.Close
 		return r, nil
 	}
-	z, err := gzip.NewReader(f)
+	z, err := gzip.NewReader(in)
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF // an empty file is one that was cut off
 	}
@@ -47,8 +52,21 @@ func OpenWith(path string, o *ReaderOptions) (*Reader, error) {
 		return nil, fmt.Errorf("canlog: open %s: %w", path, err)
 	}
 	r := NewReaderWith(z, path, &with)
-	r.close = f.Close
+	r.file, r.close = in, f.Close
 	return r, nil
+}
+
+// A counted counts what is read from a file.
+type counted struct {
+	in   io.Reader
+	size int64 // of the file, 0 if it is not a regular one
+	read atomic.Int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.in.Read(p)
+	c.read.Add(int64(n))
+	return n, err
 }
 
 // Create creates the log file at path, or empties it if it exists, in the

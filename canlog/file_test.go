@@ -153,3 +153,38 @@ func TestFileErrorsNameTheFile(t *testing.T) {
 		t.Errorf("Open of a file that is not compressed: %v, want an error with the path", err)
 	}
 }
+
+func TestProgressRunsToTheSizeOfTheFile(t *testing.T) {
+	for _, name := range []string{"a.log", "a.log.gz", "a.asc", "a.blf"} {
+		path := filepath.Join(t.TempDir(), name)
+		create(t, path, 20000)
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := canlog.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		n, halfway := 0, int64(0)
+		for _, err := range r.Entries() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n++; n == 10000 {
+				halfway, _ = r.Progress()
+			}
+		}
+		read, size := r.Progress()
+		if size != info.Size() || read != size {
+			t.Errorf("%s: %d of %d bytes read at the end, want %d", name, read, size, info.Size())
+		}
+		if halfway <= 0 || halfway >= size {
+			t.Errorf("%s: %d of %d bytes read halfway", name, halfway, size)
+		}
+	}
+	if read, size := canlog.NewReader(strings.NewReader("x"), "").Progress(); read != 0 || size != 0 {
+		t.Errorf("without a file: %d of %d bytes", read, size)
+	}
+}

@@ -29,9 +29,11 @@ type ReaderOptions struct {
 	Location *time.Location
 }
 
-// A Reader reads the entries of a log. It is not safe for concurrent use.
+// A Reader reads the entries of a log. It is not safe for concurrent use,
+// but for Progress.
 type Reader struct {
 	src    source
+	file   *counted     // nil if the Reader does not come from Open
 	close  func() error // nil if there is nothing to close
 	closed bool
 }
@@ -123,6 +125,18 @@ func (r *Reader) Dropped() uint64 { return r.src.dropped() }
 // lines of a header do not count. There are none in a candump log, of which
 // such a line is an error.
 func (r *Reader) Skipped() uint64 { return r.src.skipped() }
+
+// Progress returns how many bytes of the file have been read, which runs ahead
+// of the entries by a buffer, and how many it had when it was opened, both as
+// they are in the file, compressed or not. It is for a Reader that comes from
+// [Open]: otherwise, and where the size is not known, as of a pipe, they are 0.
+// It may be called at any time from any goroutine.
+func (r *Reader) Progress() (read, size int64) {
+	if r.file == nil || r.file.size == 0 {
+		return 0, 0
+	}
+	return r.file.read.Load(), r.file.size
+}
 
 // Close ends the reading, and closes the file if the Reader comes from [Open].
 // It may be called more than once; later calls do nothing.
