@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/canhub-go/canhub/canlog"
+)
+
+// maxShown is how many lines that cannot be read are shown; all are counted.
+const maxShown = 20
+
+// A logReading reads a log for a command: the part of it that is asked for, as
+// often as that is, without the lines that cannot be read.
+type logReading struct {
+	path     string    // "-" is in
+	in       io.Reader // stdin
+	opts     canlog.ReaderOptions
+	loops    int           // -1: for ever
+	from, to time.Duration // of the log, from its first entry on; to 0 is its end
+	sel      selection
+	talk     *talker // hears of lines that cannot be read
+
+	bad, skipped, dropped uint64 // lines of the first time through
+	now                   atomic.Pointer[canlog.Reader]
+}
+
+// open opens the log, so that it can fail before anything else is done.
+func (l *logReading) open(ctx context.Context) error {
+	if l.path == "-" {
+		l.now.Store(canlog.NewReaderWith(interruptible(ctx, l.in), "stdin", &l.opts))
+		return nil
+	}
+	r, err := canlog.OpenWith(l.path, &l.opts)
+	if err == nil {
+		l.now.Store(r)
+	}
+	return err
+}
+
+// name returns what the log is called.
+func (l *logReading) name() string {
+	if l.path == "-" {
+		return "stdin"
+	}
+	return l.path
+}
+
+func (l *logReading) progress() (read, size int64) {
+	return l.now.Load().Progress()
+}
+
+func (l *logReading) close() error { return l.now.Load().Close() }
+
+// entries yields what was asked for. An error is one of reading, and the last.
+func (l *logReading) entries(ctx context.Context) iter.Seq2[canlog.Entry, error] {
+	return func(yield func(canlog.Entry, error) bool) {
+		for loop := 0; loop != l.loops; loop++ {
+			if loop > 0 {
+				l.close() // read only: nothing can be lost
+				if err := l.open(ctx); err != nil {
+					yield(canlog.Entry{}, err)
+					return
+				}
+			}
+			if n, more := l.once(loop == 0, yield); !more || n == 0 {
+				return // nothing cannot be repeated for ever
+			}
+		}
+	}
+}
+
+// once yields the log once. It returns how many entries that were, and whether
+// more of them are wanted.
+func (l *logReading) once(first bool, yield func(canlog.Entry, error) bool) (n int, more bool) {
+	r := l.now.Load()
+	if first {
+		defer func() { l.skipped, l.dropped = r.Skipped(), r.Dropped() }()
+	}
+	begin := int64(-1)
+	for e, err := range r.Entries() {
+		if err != nil {
+			if !lineError(err) {
+				yield(e, err)
+				return n, false
+			}
+			if first {
+				l.complain(err)
+			}
+			continue
+		}
+		if begin < 0 {
+			begin = e.Message.Timestamp
+		}
+		if l.from > 0 || l.to > 0 {
+			at := time.Duration(e.Message.Timestamp - begin)
+			if l.to > 0 && at >= l.to {
+				return n, true
+			}
+			if l.from > 0 && at < l.from {
+				continue
+			}
+		}
+		if !l.sel.match(e.Message) {
+			continue
+		}
+		n++
+		if !yield(e, nil) {
+			return n, false
+		}
+	}
+	return n, true
+}
+
+// lineError reports whether err costs one entry of a log only.
+func lineError(err error) bool {
+	var line *canlog.LineError
+	var object *canlog.ObjectError
+	return errors.As(err, &line) || errors.As(err, &object)
+}
+
+func (l *logReading) complain(err error) {
+	if l.bad++; l.bad <= maxShown {
+		l.talk.say("%s", plain(err))
+	}
+	if l.bad == maxShown {
+		l.talk.say("further lines of %s that cannot be read are only counted", l.name())
+	}
+}
+
+// failure returns an error that counts the lines that could not be read, or nil.
+func (l *logReading) failure() error {
+	if l.bad == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: %s could not be read", l.name(), number(l.bad, "line"))
+}
+
+// passedOver lists what the log told of other than entries.
+func (l *logReading) passedOver() (all []string) {
+	if l.bad > 0 {
+		all = append(all, number(l.bad, "line")+" that could not be read")
+	}
+	if l.skipped > 0 {
+		all = append(all, number(l.skipped, "line")+" about other things than frames")
+	}
+	if l.dropped > 0 {
+		all = append(all, number(l.dropped, "frame")+" that were lost when the log was made")
+	}
+	return all
+}
+
+// span checks --from and --to.
+func span(from, to time.Duration, fromFlag, toFlag string) error {
+	switch {
+	case from < 0:
+		return usagef("%s %v: negative", fromFlag, from)
+	case to < 0:
+		return usagef("%s %v: negative", toFlag, to)
+	case to > 0 && to <= from:
+		return usagef("%s %v: not behind %s %v", toFlag, to, fromFlag, from)
+	}
+	return nil
+}
+
+// plain returns the text of err without the name of the package in front.
+func plain(err error) string {
+	text := strings.TrimPrefix(err.Error(), "canhub: ")
+	return strings.TrimPrefix(text, "canlog: ")
+}
+
+// interruptible returns a reader of in that fails when ctx is done. A read of a
+// terminal or a pipe cannot be ended, so the goroutine that is in it then stays
+// there until the process ends.
+func interruptible(ctx context.Context, in io.Reader) io.Reader {
+	r, w := io.Pipe()
+	go func() {
+		_, err := io.Copy(w, in)
+		w.CloseWithError(err) // nil is io.EOF
+	}()
+	context.AfterFunc(ctx, func() { w.CloseWithError(ctx.Err()) })
+	return r
+}
