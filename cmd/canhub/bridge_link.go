@@ -26,7 +26,7 @@ func (l *link) run(ctx context.Context, a, b hub.Bus) error {
 			err = nil
 		}
 		if bad := l.logs[i].bad; bad > 0 && (err == nil || ctx.Err() != nil) {
-			err = &bridge.SideError{Side: name, Err: fmt.Errorf("%s could not be read", number(bad, "line"))}
+			err = &bridge.SideError{Side: name, Err: fmt.Errorf("%s could not be read", number(bad, "entry"))}
 		}
 	}
 	return err

@@ -30,7 +30,9 @@ func (a *app) convert() *cobra.Command {
 stdout, and candump unless --from and --to say otherwise.
 
 Lines of IN that cannot be read, and entries that the format of OUT cannot hold,
-are told and passed over, and make the code 1 at the end. OUT is there when it is
+are told and passed over, and make the code 1 at the end. So are channels that a
+format without names for them can give no number; can0 has number 1, and
+--channel front=can0 makes one of another name. OUT is there when it is
 complete: a conversion that fails leaves no part of it, and what was there.`,
 		Example: `  canhub convert drive.blf drive.log
   canhub convert --channel 0=front --channel can1=rear drive.log drive.asc.gz
@@ -85,7 +87,7 @@ complete: a conversion that fails leaves no part of it, and what was there.`,
 				return err
 			}
 			if !quiet {
-				talk.say("%s", c.summary(time.Since(begin)))
+				c.summarize(time.Since(begin))
 			}
 			if err := c.failure(); err != nil && !ignoreErrors {
 				return err

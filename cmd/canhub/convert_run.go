@@ -79,11 +79,11 @@ func (c *conversion) replace(ctx context.Context, path string, mode fs.FileMode)
 	// The end of the name tells the format.
 	part := filepath.Join(dir, fmt.Sprintf(".canhub-%08x-%s", rand.Uint32(), name))
 	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
+	if err == nil {
+		err = f.Close()
 	}
-	if err := f.Close(); err != nil {
-		return err
+	if err != nil {
+		return errors.New(strings.ReplaceAll(err.Error(), part, c.path))
 	}
 	defer os.Remove(part) // which is not there any more if all went well
 	w, err := canlog.Create(part, &c.opts)
@@ -154,18 +154,21 @@ func (c *conversion) refuse(e canlog.Entry, err error) {
 	c.log.talk.say("refused: (%d.%09d) %s %v: %s", t/1e9, t%1e9, e.Channel, e.Message, reason)
 }
 
-// summary tells what was written and what was not.
-func (c *conversion) summary(took time.Duration) string {
+// summarize tells what was written and what was not.
+func (c *conversion) summarize(took time.Duration) {
 	n := c.written.Load()
 	text := fmt.Sprintf("%s written in %v%s", number(n, "entry"), rounded(took), perSecond(n, took))
 	not := c.log.passedOver()
-	for _, r := range c.refused {
-		not = append(not, fmt.Sprintf("%s refused (%s)", number(r.n, "entry"), r.reason))
+	if c.total > 0 {
+		not = append(not, number(c.total, "entry")+" that "+c.path+" cannot hold")
 	}
 	if len(not) > 0 {
 		text += "; passed over: " + strings.Join(not, ", ")
 	}
-	return text
+	c.log.talk.say("%s", text)
+	for _, r := range c.refused {
+		c.log.talk.say("refused, %s: %s", number(r.n, "entry"), r.reason)
+	}
 }
 
 // failure returns an error that counts what is missing, or nil.

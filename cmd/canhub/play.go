@@ -129,7 +129,8 @@ func (a *app) runPlay(ctx context.Context, p *player, o *playFlags, channels, ur
 		return err
 	}
 	defer p.log.close() // read only: nothing can be lost
-	all, err := with.openAll(inner, urls)
+	// What a bus says of receiving is of no interest here.
+	all, err := (&app{err: io.Discard}).openAll(inner, urls)
 	if err != nil {
 		return err
 	}

@@ -130,7 +130,7 @@ func (l *logReading) complain(err error) {
 		l.talk.say("%s", plain(err))
 	}
 	if l.bad == maxShown {
-		l.talk.say("further lines of %s that cannot be read are only counted", l.name())
+		l.talk.say("what else in %s cannot be read is only counted", l.name())
 	}
 }
 
@@ -139,16 +139,16 @@ func (l *logReading) failure() error {
 	if l.bad == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s: %s could not be read", l.name(), number(l.bad, "line"))
+	return fmt.Errorf("%s: %s could not be read", l.name(), number(l.bad, "entry"))
 }
 
 // passedOver lists what the log told of other than entries.
 func (l *logReading) passedOver() (all []string) {
 	if l.bad > 0 {
-		all = append(all, number(l.bad, "line")+" that could not be read")
+		all = append(all, number(l.bad, "entry")+" that could not be read")
 	}
 	if l.skipped > 0 {
-		all = append(all, number(l.skipped, "line")+" about other things than frames")
+		all = append(all, number(l.skipped, "entry")+" about other things than frames")
 	}
 	if l.dropped > 0 {
 		all = append(all, number(l.dropped, "frame")+" that were lost when the log was made")

@@ -104,9 +104,10 @@ func width(f any) int {
 	return 80
 }
 
-// perSecond returns n in this time as a rate for people, such as " (1003/s)".
+// perSecond returns n in this time as a rate for people, such as " (1003/s)", if
+// the time was long enough to tell.
 func perSecond(n uint64, took time.Duration) string {
-	if took <= 0 || n == 0 {
+	if took < 10*time.Millisecond || n == 0 {
 		return ""
 	}
 	return fmt.Sprintf(" (%.0f/s)", float64(n)/took.Seconds())
