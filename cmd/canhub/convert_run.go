@@ -106,11 +106,12 @@ func (c *conversion) copy(ctx context.Context, w *canlog.Writer) error {
 	}
 	n := uint64(0)
 	for e, err := range c.log.entries(ctx) {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if c.log.path == "-" && ctx.Err() != nil {
+		live := c.log.path == "-"
+		if err != nil && live && ctx.Err() != nil {
 			break // an interrupt is how a log that comes from a live bus ends
+		}
+		if err == nil && !live {
+			err = ctx.Err()
 		}
 		if err != nil {
 			w.Close() // nobody needs it
