@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/canhub-go/canhub"
+	"github.com/canhub-go/canhub/bridge"
+	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/hub/hubtest"
+)
+
+// newLink returns what these flags ask for.
+func newLink(t *testing.T, o bridgeFlags, a, b string) (*link, *bytes.Buffer) {
+	t.Helper()
+	o.maxPause = max(o.maxPause, o.minPause)
+	l, err := o.link([]string{a, b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	l.options.Logger = (&app{err: &said}).logger()
+	return l, &said
+}
+
+// openLog opens a log with this text as a bus.
+func openLog(t *testing.T, text string) hub.Bus {
+	t.Helper()
+	path := t.TempDir() + "/x.log"
+	write(t, path, text)
+	bus, err := canhub.Open(t.Context(), "log:"+path+"?speed=max")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { bus.Close() })
+	return bus
+}
+
+// slow takes its time for each message.
+type slow struct{ hub.Bus }
+
+func (s slow) Send(ctx context.Context, m hub.Message) error {
+	time.Sleep(time.Second)
+	return s.Bus.Send(ctx, m)
+}
+
+func TestBridgeEndsBehindTheLastFrameOfALog(t *testing.T) {
+	for _, side := range []int{0, 1} {
+		synctest.Test(t, func(t *testing.T) {
+			h := hubtest.New(t)
+			node := hubtest.Open(t, h, "b", nil)
+			urls := [2]string{"log:x.log", "hub:b"}
+			buses := [2]hub.Bus{
+				openLog(t, "(1.0) can0 001#\n(1.0) can0 002#\n(1.0) can0 003#\n(1.0) can0 004#\n"),
+				slow{hubtest.Open(t, h, "b", nil)},
+			}
+			l, _ := newLink(t, bridgeFlags{}, urls[side], urls[1-side])
+			if err := l.run(t.Context(), buses[side], buses[1-side]); err != nil {
+				t.Errorf("run = %v", err)
+			}
+			hubtest.Want(t, node, hub.Std(1), hub.Std(2), hub.Std(3), hub.Std(4))
+		})
+	}
+}
+
+// What others send would be an error of the log, which is listen-only.
+func TestBridgeSendsNothingToALog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hubtest.New(t)
+		node := hubtest.Open(t, h, "b", nil)
+		l, _ := newLink(t, bridgeFlags{}, "log:x.log", "hub:b")
+		bus := hubtest.Open(t, h, "b", nil)
+		if err := node.Send(t.Context(), hub.Std(5)); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.run(t.Context(), openLog(t, "(1.0) can0 001#\n"), bus); err != nil {
+			t.Errorf("run = %v", err)
+		}
+		hubtest.Want(t, node, hub.Std(1))
+	})
+}
+
+func TestBridgePassesOverLinesThatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hubtest.New(t)
+		node := hubtest.Open(t, h, "b", nil)
+		l, said := newLink(t, bridgeFlags{}, "log:x.log", "hub:b")
+		err := l.run(t.Context(), openLog(t, "(1.0) can0 001#\nrubbish\n(1.0) can0 003#\n"), hubtest.Open(t, h, "b", nil))
+		if err = named(err, [2]string{"log:x.log", "hub:b"}); err == nil || err.Error() != "bridge: log:x.log: 1 entry could not be read" {
+			t.Errorf("run = %v", err)
+		}
+		if !strings.Contains(said.String(), "x.log:2:1: ") {
+			t.Errorf("said %q, want the place", said.String())
+		}
+		hubtest.Want(t, node, hub.Std(1), hub.Std(3))
+	})
+}
+
+// until runs a link in the background, and returns a function that ends it.
+func until(t *testing.T, l *link, a, b hub.Bus) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- l.run(ctx, a, b) }()
+	synctest.Wait()
+	return func() {
+		synctest.Wait()
+		cancel()
+		if err := <-done; err != context.Canceled {
+			t.Errorf("run = %v, want the ctx's error", err)
+		}
+	}
+}
+
+func TestBridgeSelectsAndMapsEachWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hubtest.New(t)
+		a, b := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
+		l, _ := newLink(t, bridgeFlags{
+			filterAB: []string{"100:700", "~123"},
+			filterBA: []string{"~001", "~002"}, // neither of them
+			mapAB:    []string{"124=18FEF100"},
+			mapBA:    []string{"00000003=004"},
+		}, "hub:a", "hub:b")
+		stop := until(t, l, hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil))
+		for _, text := range []string{"123#", "124#", "125#", "200#"} {
+			m, _ := hub.Parse(text)
+			a.Send(t.Context(), m)
+		}
+		for _, text := range []string{"001#", "002#", "003#", "00000003#"} {
+			m, _ := hub.Parse(text)
+			b.Send(t.Context(), m)
+		}
+		stop()
+		hubtest.Want(t, b, hub.Ext(0x18FEF100), hub.Std(0x125))
+		hubtest.Want(t, a, hub.Std(3), hub.Std(4))
+		hubtest.WantNone(t, a)
+		hubtest.WantNone(t, b)
+		const text = "a to b: 4 frames, 2 forwarded, 2 filtered; b to a: 4 frames, 2 forwarded, 2 filtered"
+		if got := l.text(); got != text {
+			t.Errorf("counters %q, want %q", got, text)
+		}
+		var got map[string]map[string]uint64
+		fields := map[string]json.RawMessage{}
+		json.Unmarshal([]byte(l.json()), &fields)
+		delete(fields, "time")
+		rest, _ := json.Marshal(fields)
+		if err := json.Unmarshal(rest, &got); err != nil || got["a_to_b"]["received"] != 4 || got["b_to_a"]["filtered"] != 2 {
+			t.Errorf("%v: %s", err, l.json())
+		}
+	})
+}
+
+func TestBridgeOneWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hubtest.New(t)
+		a, b := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
+		l, _ := newLink(t, bridgeFlags{oneWay: true}, "hub:a", "hub:b")
+		stop := until(t, l, hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil))
+		a.Send(t.Context(), hub.Std(1))
+		b.Send(t.Context(), hub.Std(2))
+		stop()
+		hubtest.Want(t, b, hub.Std(1))
+		hubtest.WantNone(t, a)
+		if got := l.text(); got != "a to b: 1 frame, 1 forwarded" {
+			t.Errorf("counters %q", got)
+		}
+	})
+}
+
+func TestBridgeFailureNamesTheBus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hubtest.New(t)
+		for _, tt := range []struct {
+			close int
+			want  string
+		}{{0, "bridge: hub:a: hub: closed"}, {1, "bridge: hub:b: hub: closed"}} {
+			l, _ := newLink(t, bridgeFlags{}, "hub:a", "hub:b")
+			buses := []hub.Bus{hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)}
+			buses[tt.close].Close()
+			err := named(l.run(t.Context(), buses[0], buses[1]), [2]string{"hub:a", "hub:b"})
+			if !errors.Is(err, hub.ErrClosed) || err.Error() != tt.want {
+				t.Errorf("run = %v, want %s", err, tt.want)
+			}
+		}
+	})
+}
+
+// A log on one side waits until all others sum up to what was received.
+func TestCountersAreAllThatABridgeCounts(t *testing.T) {
+	var c bridge.Counts
+	v := reflect.ValueOf(&c).Elem()
+	var want []string
+	for i := range v.NumField() {
+		want = append(want, strings.ToLower(v.Type().Field(i).Name))
+		v.Field(i).Addr().MethodByName("Add").Call([]reflect.Value{reflect.ValueOf(uint64(i + 1))})
+	}
+	var got []string
+	for i, c := range counters(&c) {
+		got = append(got, c.name)
+		if c.n != uint64(i+1) {
+			t.Errorf("%s is %d, want %d", c.name, c.n, i+1)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("counters, -want +got:\n%s", diff)
+	}
+}
+
+func TestCountersArePrintedAsOftenAsAskedFor(t *testing.T) {
+	for _, json := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			l, _ := newLink(t, bridgeFlags{}, "hub:a", "hub:b")
+			var out, err bytes.Buffer
+			a := &app{nil, &out, &err}
+			a.counted(l, &bridgeFlags{stats: time.Second, json: json}, func() error {
+				time.Sleep(2500 * time.Millisecond)
+				return nil
+			})
+			lines := [2]int{strings.Count(out.String(), "\n"), strings.Count(err.String(), "\n")}
+			if want := map[bool][2]int{false: {0, 3}, true: {3, 0}}[json]; lines != want {
+				t.Errorf("%v lines on stdout and stderr, want %v", lines, want)
+			}
+		})
+	}
+}
