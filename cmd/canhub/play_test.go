@@ -304,7 +304,7 @@ func TestPlayDoesNotStallTheBus(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		err := drained(t.Context(), []*namedBus{s.one}, func() error {
-			for range 2000 { // more than the queue of the player's node and the inbox
+			for range 20000 { // more than the queue of the player's node and the inbox
 				if err := other.Send(ctx, hub.Std(7)); err != nil {
 					return err
 				}
