@@ -137,17 +137,8 @@ func (a *app) runBridge(ctx context.Context, l *link, o *bridgeFlags, args []str
 		return err
 	}
 	urls := [2]string{all[0].url, all[1].url}
-	for i, side := range []*bridge.Side{&l.options.A, &l.options.B} {
-		if o.redial && l.logs[i] == nil {
-			side.MinPause, side.MaxPause = o.minPause, o.maxPause
-			side.Redial = func(ctx context.Context) (hub.Bus, error) {
-				bus, err := (&canhub.Opener{Logger: l.options.Logger}).Open(ctx, urls[i])
-				if err != nil {
-					return nil, err
-				}
-				return l.wrap(i, bus), nil
-			}
-		}
+	if o.redial {
+		l.redial(o, urls, (&canhub.Opener{Logger: l.options.Logger}).Open)
 	}
 	fmt.Fprintf(a.err, "canhub: bridge: side a is %s, side b is %s\n", urls[0], urls[1])
 	err = a.counted(l, o, func() error {
@@ -157,6 +148,24 @@ func (a *app) runBridge(ctx context.Context, l *link, o *bridgeFlags, args []str
 		err = cerr
 	}
 	return named(err, urls)
+}
+
+// redial makes the sides open their URLs again when they fail, all but logs,
+// which are played once.
+func (l *link) redial(o *bridgeFlags, urls [2]string, open func(context.Context, string) (hub.Bus, error)) {
+	for i, side := range []*bridge.Side{&l.options.A, &l.options.B} {
+		if l.logs[i] != nil {
+			continue
+		}
+		side.MinPause, side.MaxPause = o.minPause, o.maxPause
+		side.Redial = func(ctx context.Context) (hub.Bus, error) {
+			bus, err := open(ctx, urls[i])
+			if err != nil {
+				return nil, err
+			}
+			return l.wrap(i, bus), nil
+		}
+	}
 }
 
 // named names the bus in place of the side in an error.

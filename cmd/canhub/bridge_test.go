@@ -194,6 +194,44 @@ func TestBridgeFailureNamesTheBus(t *testing.T) {
 	})
 }
 
+func TestBridgeOpensABusAgainAndSelectsAsBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hubtest.New(t)
+		a, b := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
+		o := bridgeFlags{filterAB: []string{"~002"}, minPause: time.Second, maxPause: time.Minute}
+		l, _ := newLink(t, o, "hub:a", "hub:b")
+		var dialled []string
+		l.redial(&o, [2]string{"hub:a", "hub:b"}, func(_ context.Context, url string) (hub.Bus, error) {
+			dialled = append(dialled, url)
+			if len(dialled) == 1 {
+				return nil, errors.New("not yet")
+			}
+			return h.Open("a", nil)
+		})
+		lost := hubtest.Open(t, h, "a", nil)
+		stop := until(t, l, lost, hubtest.Open(t, h, "b", nil))
+		lost.Close()
+		time.Sleep(3*time.Second + 1) // a second, and two more
+		synctest.Wait()
+		a.Send(t.Context(), hub.Std(2))
+		a.Send(t.Context(), hub.Std(3))
+		stop()
+		hubtest.Want(t, b, hub.Std(3))
+		hubtest.WantNone(t, b)
+		if diff := cmp.Diff([]string{"hub:a", "hub:a"}, dialled); diff != "" {
+			t.Errorf("dialled, -want +got:\n%s", diff)
+		}
+	})
+}
+
+func TestBridgePlaysALogOnlyOnce(t *testing.T) {
+	l, _ := newLink(t, bridgeFlags{}, "log:x.log", "hub:b")
+	l.redial(&bridgeFlags{}, [2]string{"log:x.log", "hub:b"}, nil)
+	if l.options.A.Redial != nil || l.options.B.Redial == nil {
+		t.Error("want the other side alone to be opened again")
+	}
+}
+
 // A log on one side waits until all others sum up to what was received.
 func TestCountersAreAllThatABridgeCounts(t *testing.T) {
 	var c bridge.Counts

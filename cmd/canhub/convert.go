@@ -39,7 +39,7 @@ complete: a conversion that fails leaves no part of it, and what was there.`,
   canhub convert -f 123 -f 200:7F0 --force drive.trc drive.csv
   canhub convert --from-time 1m --to-time 2m drive.log minute.blf
   canhub convert drive.blf - | grep ' 123#'
-  candump -L any | canhub convert --to asc - - > drive.asc`,
+  zcat drive.log.gz | canhub convert --to asc - - > drive.asc`,
 		Args: someArgs(2, 2, "IN OUT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
