@@ -17,7 +17,7 @@ import (
 func (a *app) convert() *cobra.Command {
 	var (
 		from, to                    string
-		channels, filters           []string
+		channels, numbers, filters  []string
 		fromTime, toTime            time.Duration
 		nanoseconds, direction, utc bool
 		force, quiet, ignoreErrors  bool
@@ -30,12 +30,15 @@ func (a *app) convert() *cobra.Command {
 stdout, and candump unless --from and --to say otherwise.
 
 Lines of IN that cannot be read, and entries that the format of OUT cannot hold,
-are told and passed over, and make the code 1 at the end. So are channels that a
-format without names for them can give no number; can0 has number 1, and
---channel front=can0 makes one of another name. OUT is there when it is
-complete: a conversion that fails leaves no part of it, and what was there.`,
+are told and passed over, and make the code 1 at the end. OUT is there when it is
+complete: a conversion that fails leaves no part of it, and what was there.
+
+ASC, BLF and TRC have numbers for channels, from 1: can0 is 1, can1 is 2, and so
+for all names that end in a number. --numbers gives names to numbers, and numbers
+to other names.`,
 		Example: `  canhub convert drive.blf drive.log
-  canhub convert --channel 0=front --channel can1=rear drive.log drive.asc.gz
+  canhub convert --channel can0=front --channel can1=rear drive.blf named.log
+  canhub convert --numbers front,rear named.log drive.asc.gz
   canhub convert -f 123 -f 200:7F0 --force drive.trc drive.csv
   canhub convert --from-time 1m --to-time 2m drive.log minute.blf
   canhub convert drive.blf - | grep ' 123#'
@@ -47,8 +50,9 @@ complete: a conversion that fails leaves no part of it, and what was there.`,
 			c := &conversion{
 				log:  logReading{path: args[0], in: a.in, loops: 1, from: fromTime, to: toTime, talk: talk},
 				path: args[1], stdout: a.out, force: force,
-				opts: canlog.WriterOptions{Nanoseconds: nanoseconds, Direction: direction},
+				opts: canlog.WriterOptions{Nanoseconds: nanoseconds, Direction: direction, Channels: numbers},
 			}
+			c.log.opts.Channels = numbers
 			var err error
 			if c.log.opts.Format, err = parseFormat("--from", from, args[0]); err != nil {
 				return err
@@ -97,10 +101,11 @@ complete: a conversion that fails leaves no part of it, and what was there.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&from, "from", "", "format of IN: "+strings.Join(formatNames(), ", "))
-	f.StringVar(&to, "to", "", "format of OUT")
-	f.StringArrayVar(&channels, "channel", nil, "rename a channel, as OLD=NEW; may be there several times")
-	f.StringArrayVarP(&filters, "filter", "f", nil, "only what matches ID:MASK, ID~MASK, ID or ~ID, in hex; may be there several times")
+	f.StringVar(&from, "from", "", "`FORMAT` of IN: "+strings.Join(formatNames(), ", "))
+	f.StringVar(&to, "to", "", "`FORMAT` of OUT")
+	f.StringArrayVar(&channels, "channel", nil, "rename a channel, as `OLD=NEW`; may be there several times")
+	f.StringSliceVar(&numbers, "numbers", nil, "`NAMES` of the channels 1, 2 and so on, with commas, where a format has numbers")
+	f.StringArrayVarP(&filters, "filter", "f", nil, "only what matches `FILTER`: ID:MASK, ID~MASK, ID or ~ID, in hex; may be there several times")
 	f.DurationVar(&fromTime, "from-time", 0, "begin this long behind the first entry")
 	f.DurationVar(&toTime, "to-time", 0, "end at the first entry that is this long behind the first (default all)")
 	f.BoolVar(&nanoseconds, "nanoseconds", false, "write times to the nanosecond, not the microsecond")

@@ -75,13 +75,13 @@ q ends.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVarP(&o.speed, "speed", "s", "1", "how many times faster than recorded: a number, or max")
-	f.StringVarP(&o.loops, "loop", "l", "1", "how often to play the log: a number, or forever")
+	f.StringVarP(&o.speed, "speed", "s", "1", "`N` times faster than recorded, or max")
+	f.StringVarP(&o.loops, "loop", "l", "1", "play the log `N` times, or forever")
 	f.DurationVarP(&o.gap, "gap", "g", 0, "time from each frame to the next, instead of the log's")
 	f.DurationVar(&o.maxPause, "max-pause", 0, "cut longer pauses of the log to this (default no limit)")
 	f.DurationVar(&o.from, "from", 0, "begin this long behind the log's first frame")
 	f.DurationVar(&o.to, "to", 0, "end at the first frame that is this long behind the log's first (default all)")
-	f.StringArrayVarP(&o.filters, "filter", "f", nil, "play only what matches ID:MASK, ID~MASK, ID or ~ID, in hex; may be there several times")
+	f.StringArrayVarP(&o.filters, "filter", "f", nil, "play only what matches `FILTER`: ID:MASK, ID~MASK, ID or ~ID, in hex; may be there several times")
 	f.BoolVar(&o.errorFrames, "error-frames", false, "play error frames too")
 	f.BoolVar(&o.step, "step", false, "send a frame at each press of a key")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print each frame that is sent")
