@@ -39,7 +39,7 @@ to other names.`,
 		Example: `  canhub convert drive.blf drive.log
   canhub convert --channel can0=front --channel can1=rear drive.blf named.log
   canhub convert --numbers front,rear named.log drive.asc.gz
-  canhub convert -f 123 -f 200:7F0 --force drive.trc drive.csv
+  canhub convert -f 123 -f 200:7F0 --channel can1=can0 --force drive.trc drive.csv
   canhub convert --from-time 1m --to-time 2m drive.log minute.blf
   canhub convert drive.blf - | grep ' 123#'
   zcat drive.log.gz | canhub convert --to asc - - > drive.asc`,
