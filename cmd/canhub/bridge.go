@@ -76,8 +76,8 @@ frame put on that bus is expected back, and dropped, for this long.`,
 	return cmd
 }
 
-// A link is what stands between two buses.
-type link struct {
+// A busLink is what stands between two buses.
+type busLink struct {
 	options bridge.Options
 	stats   bridge.Stats
 	sels    [2]selection // of what comes from each side
@@ -85,9 +85,9 @@ type link struct {
 }
 
 // link returns what the flags ask for between the two buses of args.
-func (o *bridgeFlags) link(args []string) (*link, error) {
+func (o *bridgeFlags) link(args []string) (*busLink, error) {
 	isLog := func(i int) bool { return strings.HasPrefix(strings.ToLower(busURL(args[i])), "log:") }
-	l := &link{}
+	l := &busLink{}
 	l.options = bridge.Options{
 		Stats:    &l.stats,
 		LifeSpan: o.life,
@@ -130,7 +130,7 @@ func (o *bridgeFlags) link(args []string) (*link, error) {
 }
 
 // runBridge connects the buses of args.
-func (a *app) runBridge(ctx context.Context, l *link, o *bridgeFlags, args []string) error {
+func (a *app) runBridge(ctx context.Context, l *busLink, o *bridgeFlags, args []string) error {
 	l.options.Logger = a.logger()
 	all, err := a.openAll(ctx, args)
 	if err != nil {
@@ -152,7 +152,7 @@ func (a *app) runBridge(ctx context.Context, l *link, o *bridgeFlags, args []str
 
 // redial makes the sides open their URLs again when they fail, all but logs,
 // which are played once.
-func (l *link) redial(o *bridgeFlags, urls [2]string, open func(context.Context, string) (hub.Bus, error)) {
+func (l *busLink) redial(o *bridgeFlags, urls [2]string, open func(context.Context, string) (hub.Bus, error)) {
 	for i, side := range []*bridge.Side{&l.options.A, &l.options.B} {
 		if l.logs[i] != nil {
 			continue
@@ -183,7 +183,7 @@ func named(err error, urls [2]string) error {
 
 // counted prints the counters at the end of run, and as often as asked for
 // before that.
-func (a *app) counted(l *link, o *bridgeFlags, run func() error) error {
+func (a *app) counted(l *busLink, o *bridgeFlags, run func() error) error {
 	print := func() {
 		if o.json {
 			fmt.Fprintf(a.out, "%s\n", l.json())

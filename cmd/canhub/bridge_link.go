@@ -15,7 +15,7 @@ import (
 // run forwards between two buses until ctx is done or one of them fails. At the
 // end of a log it returns nil, or an error that counts the lines that could not
 // be read.
-func (l *link) run(ctx context.Context, a, b hub.Bus) error {
+func (l *busLink) run(ctx context.Context, a, b hub.Bus) error {
 	err := bridge.Run(ctx, l.wrap(0, a), l.wrap(1, b), &l.options)
 	for i, name := range []string{"a", "b"} {
 		var side *bridge.SideError
@@ -33,10 +33,10 @@ func (l *link) run(ctx context.Context, a, b hub.Bus) error {
 }
 
 // wrap returns the bus as the bridge shall see it.
-func (l *link) wrap(side int, bus hub.Bus) hub.Bus {
+func (l *busLink) wrap(side int, bus hub.Bus) hub.Bus {
 	counts := []*bridge.Counts{&l.stats.AToB, &l.stats.BToA}[side]
 	if end := l.logs[side]; end != nil {
-		end.Bus, end.warn = bus, func(err error) { l.options.Logger.Warn(plain(err)) }
+		end.Bus, end.warn = bus, func(err error) { l.options.Logger.Warn(logText(err)) }
 		bus = end
 	}
 	if sel := &l.sels[side]; len(sel.any)+len(sel.not) > 0 {
@@ -142,7 +142,7 @@ func counters(c *bridge.Counts) []counter {
 }
 
 // text shows the counters that are not 0.
-func (l *link) text() string {
+func (l *busLink) text() string {
 	direction := func(c *bridge.Counts) string {
 		all := counters(c)
 		text := number(all[0].n, "frame")
@@ -164,7 +164,7 @@ func (l *link) text() string {
 }
 
 // json shows all counters.
-func (l *link) json() string {
+func (l *busLink) json() string {
 	direction := func(c *bridge.Counts) map[string]uint64 {
 		all := make(map[string]uint64)
 		for _, c := range counters(c) {

@@ -20,7 +20,7 @@ import (
 )
 
 // newLink returns what these flags ask for.
-func newLink(t *testing.T, o bridgeFlags, a, b string) (*link, *bytes.Buffer) {
+func newLink(t *testing.T, o bridgeFlags, a, b string) (*busLink, *bytes.Buffer) {
 	t.Helper()
 	o.maxPause = max(o.maxPause, o.minPause)
 	l, err := o.link([]string{a, b})
@@ -106,7 +106,7 @@ func TestBridgePassesOverLinesThatCannotBeRead(t *testing.T) {
 }
 
 // until runs a link in the background, and returns a function that ends it.
-func until(t *testing.T, l *link, a, b hub.Bus) (stop func()) {
+func until(t *testing.T, l *busLink, a, b hub.Bus) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- l.run(ctx, a, b) }()

@@ -88,7 +88,7 @@ to other names.`,
 				if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 					return fmt.Errorf("interrupted: %s is not written", args[1])
 				}
-				return err
+				return logFailure{err}
 			}
 			if !quiet {
 				c.summarize(time.Since(begin))

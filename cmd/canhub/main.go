@@ -39,10 +39,9 @@ func run(args []string, a *app) int {
 	case err == nil, ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintf(a.err, "canhub: %s\nTry: %s -h\n", plain(err), cmd.CommandPath())
+		fmt.Fprintf(a.err, "canhub: %v\nTry: %s -h\n", err, cmd.CommandPath())
 		return 2
 	default:
-		fmt.Fprintf(a.err, "canhub: %s\n", plain(err))
 		fmt.Fprintf(a.err, "canhub: %v\n", strings.ReplaceAll(err.Error(), "canhub: ", "")) // the package of that name says it too
 		return 1
 	}

@@ -38,10 +38,11 @@ func (l *logReading) open(ctx context.Context) error {
 		return nil
 	}
 	r, err := canlog.OpenWith(l.path, &l.opts)
-	if err == nil {
-		l.now.Store(r)
+	if err != nil {
+		return logFailure{err}
 	}
-	return err
+	l.now.Store(r)
+	return nil
 }
 
 // name returns what the log is called.
@@ -87,7 +88,7 @@ func (l *logReading) once(first bool, yield func(canlog.Entry, error) bool) (n i
 	for e, err := range r.Entries() {
 		if err != nil {
 			if !lineError(err) {
-				yield(e, err)
+				yield(e, logFailure{err})
 				return n, false
 			}
 			if first {
@@ -127,7 +128,7 @@ func lineError(err error) bool {
 
 func (l *logReading) complain(err error) {
 	if l.bad++; l.bad <= maxShown {
-		l.talk.say("%s", plain(err))
+		l.talk.say("%s", logText(err))
 	}
 	if l.bad == maxShown {
 		l.talk.say("what else in %s cannot be read is only counted", l.name())
@@ -169,11 +170,16 @@ func span(from, to time.Duration, fromFlag, toFlag string) error {
 	return nil
 }
 
-// plain returns the text of err without the name of the package in front.
-func plain(err error) string {
-	text := strings.TrimPrefix(err.Error(), "canhub: ")
-	return strings.TrimPrefix(text, "canlog: ")
+// logText returns the text of an error of a log, without the package in front.
+func logText(err error) string {
+	return strings.TrimPrefix(err.Error(), "canlog: ")
 }
+
+// A logFailure is an error of a log, in the words of the command.
+type logFailure struct{ error }
+
+func (f logFailure) Error() string { return logText(f.error) }
+func (f logFailure) Unwrap() error { return f.error }
 
 // interruptible returns a reader of in that fails when ctx is done. A read of a
 // terminal or a pipe cannot be ended, so the goroutine that is in it then stays
