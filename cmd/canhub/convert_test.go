@@ -173,17 +173,17 @@ func TestAWriteErrorEndsAConversion(t *testing.T) {
 	in := filepath.Join(t.TempDir(), "in.log")
 	write(t, in, strings.Repeat("(1.000000) can0 123#\n", 10000))
 	c, _ := newConversion(t, in, "-")
-	c.stdout = full{}
-	if err := c.run(t.Context()); !errors.Is(err, errFull) {
+	c.stdout = fullDisk{}
+	if err := c.run(t.Context()); !errors.Is(err, errNoSpace) {
 		t.Errorf("run = %v, want the writer's error", err)
 	}
 }
 
-var errFull = errors.New("disk full")
+var errNoSpace = errors.New("disk full")
 
-type full struct{}
+type fullDisk struct{}
 
-func (full) Write([]byte) (int, error) { return 0, errFull }
+func (fullDisk) Write([]byte) (int, error) { return 0, errNoSpace }
 
 func TestManyReasonsAreCountedTogether(t *testing.T) {
 	c, said := newConversion(t, "", "out.csv")
