@@ -142,7 +142,7 @@ func (a *app) runBridge(ctx context.Context, l *busLink, o *bridgeFlags, args []
 	}
 	fmt.Fprintf(a.err, "canhub: bridge: side a is %s, side b is %s\n", urls[0], urls[1])
 	err = a.counted(l, o, func() error {
-		return l.run(ctx, all[0], all[1])
+		return l.run(ctx, all[0].Bus, all[1].Bus) // which may receive in batches
 	})
 	if cerr := closeAll(all); err == nil {
 		err = cerr
