@@ -49,7 +49,7 @@ func (c *conversion) run(ctx context.Context) error {
 	if c.path == "-" {
 		return c.copy(ctx, canlog.NewWriter(c.stdout, &c.opts))
 	}
-	path, mode := c.path, fs.FileMode(0o666)
+	path, mode := c.path, fs.FileMode(0) // 0 is that of any new file
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && !info.Mode().IsRegular(): // such as /dev/null: it stays what it is
@@ -78,7 +78,7 @@ func (c *conversion) replace(ctx context.Context, path string, mode fs.FileMode)
 	dir, name := filepath.Split(path)
 	// The end of the name tells the format.
 	part := filepath.Join(dir, fmt.Sprintf(".canhub-%08x-%s", rand.Uint32(), name))
-	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err == nil {
 		err = f.Close()
 	}
@@ -93,6 +93,11 @@ func (c *conversion) replace(ctx context.Context, path string, mode fs.FileMode)
 	if err := c.copy(ctx, w); err != nil {
 		return err
 	}
+	if mode != 0 {
+		if err := os.Chmod(part, mode); err != nil {
+			return err
+		}
+	}
 	if _, err := os.Lstat(path); err == nil && !c.force {
 		return c.exists() // by now
 	}
@@ -106,12 +111,8 @@ func (c *conversion) copy(ctx context.Context, w *canlog.Writer) error {
 	}
 	n := uint64(0)
 	for e, err := range c.log.entries(ctx) {
-		live := c.log.path == "-"
-		if err != nil && live && ctx.Err() != nil {
+		if err != nil && c.log.path == "-" && ctx.Err() != nil {
 			break // an interrupt is how a log that comes from a live bus ends
-		}
-		if err == nil && !live {
-			err = ctx.Err()
 		}
 		if err != nil {
 			w.Close() // nobody needs it

@@ -109,6 +109,18 @@ func TestAnInterruptedConversionLeavesNoPartOfAFile(t *testing.T) {
 	}
 }
 
+func TestAConversionOfNothingCanBeInterrupted(t *testing.T) {
+	in := filepath.Join(t.TempDir(), "in.log")
+	write(t, in, strings.Repeat("rubbish\n(1.000000) can0 123#\n", 1000))
+	ctx, cancel := context.WithCancel(t.Context())
+	c, _ := newConversion(t, in, "-")
+	c.log.sel, _ = parseSelection([]string{"7FF"})
+	c.began = cancel
+	if err := c.run(ctx); err != context.Canceled || c.log.bad > 1 {
+		t.Errorf("run = %v, %d bad lines, want the ctx's error at once", err, c.log.bad)
+	}
+}
+
 // A live log, as from candump in a pipe, has no other end.
 func TestAnInterruptEndsALiveLogInGoodOrder(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out.log")
@@ -153,19 +165,21 @@ func TestAReplacedFileKeepsItsMode(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("it has other modes")
 	}
-	in, out := filepath.Join(t.TempDir(), "in.log"), filepath.Join(t.TempDir(), "out.log")
-	write(t, in, "(1.000000) can0 123#\n")
-	write(t, out, "")
-	if err := os.Chmod(out, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c, _ := newConversion(t, in, out)
-	c.force = true
-	if err := c.run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if info, err := os.Stat(out); err != nil || info.Mode().Perm() != 0o600 || info.Size() == 0 {
-		t.Errorf("%v, %v", info.Mode(), err)
+	for _, mode := range []os.FileMode{0o600, 0o666, 0o444} {
+		in, out := filepath.Join(t.TempDir(), "in.log"), filepath.Join(t.TempDir(), "out.log")
+		write(t, in, "(1.000000) can0 123#\n")
+		write(t, out, "")
+		if err := os.Chmod(out, mode); err != nil {
+			t.Fatal(err)
+		}
+		c, _ := newConversion(t, in, out)
+		c.force = true
+		if err := c.run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(out); err != nil || info.Mode().Perm() != mode || info.Size() == 0 {
+			t.Errorf("%v, %v, want %v", info.Mode(), err, mode)
+		}
 	}
 }
 

@@ -25,7 +25,8 @@ type logReading struct {
 	loops    int           // -1: for ever
 	from, to time.Duration // of the log, from its first entry on; to 0 is its end
 	sel      selection
-	talk     *talker // hears of lines that cannot be read
+	skip     func(canlog.Entry) bool // what else is not wanted; nil is nothing
+	talk     *talker                 // hears of lines that cannot be read
 
 	bad, skipped, dropped uint64 // lines of the first time through
 	now                   atomic.Pointer[canlog.Reader]
@@ -59,7 +60,8 @@ func (l *logReading) progress() (read, size int64) {
 
 func (l *logReading) close() error { return l.now.Load().Close() }
 
-// entries yields what was asked for. An error is one of reading, and the last.
+// entries yields what was asked for. An error is one of reading, or the ctx's, and
+// the last. A log on stdin is read to the end of what had come when ctx was done.
 func (l *logReading) entries(ctx context.Context) iter.Seq2[canlog.Entry, error] {
 	return func(yield func(canlog.Entry, error) bool) {
 		for loop := 0; loop != l.loops; loop++ {
@@ -70,7 +72,7 @@ func (l *logReading) entries(ctx context.Context) iter.Seq2[canlog.Entry, error]
 					return
 				}
 			}
-			if n, more := l.once(loop == 0, yield); !more || n == 0 {
+			if n, more := l.once(ctx, loop == 0, yield); !more || n == 0 {
 				return // nothing cannot be repeated for ever
 			}
 		}
@@ -79,13 +81,17 @@ func (l *logReading) entries(ctx context.Context) iter.Seq2[canlog.Entry, error]
 
 // once yields the log once. It returns how many entries that were, and whether
 // more of them are wanted.
-func (l *logReading) once(first bool, yield func(canlog.Entry, error) bool) (n int, more bool) {
+func (l *logReading) once(ctx context.Context, first bool, yield func(canlog.Entry, error) bool) (n int, more bool) {
 	r := l.now.Load()
 	if first {
 		defer func() { l.skipped, l.dropped = r.Skipped(), r.Dropped() }()
 	}
 	begin := int64(-1)
 	for e, err := range r.Entries() {
+		if l.path != "-" && ctx.Err() != nil { // here, for nothing may be wanted
+			yield(canlog.Entry{}, ctx.Err())
+			return n, false
+		}
 		if err != nil {
 			if !lineError(err) {
 				yield(e, logFailure{err})
@@ -108,7 +114,7 @@ func (l *logReading) once(first bool, yield func(canlog.Entry, error) bool) (n i
 				continue
 			}
 		}
-		if !l.sel.match(e.Message) {
+		if !l.sel.match(e.Message) || l.skip != nil && l.skip(e) {
 			continue
 		}
 		n++

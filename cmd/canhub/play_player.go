@@ -58,7 +58,9 @@ func (p *player) bus(channel string) *namedBus {
 // returns nil. It returns the ctx's error when that is done, and that of a bus
 // that fails.
 func (p *player) run(ctx context.Context) error {
-	next, stop := iter.Pull2(p.wanted(ctx))
+	p.unmapped = make(map[string]uint64)
+	p.log.skip = p.unwanted
+	next, stop := iter.Pull2(p.log.entries(ctx))
 	defer stop()
 	q := &playQueue{next: next}
 	if p.hold {
@@ -161,25 +163,17 @@ func isEnd(key byte) bool {
 	return key == 'q' || key == 'Q' || key == 3 // as the terminal sends Ctrl-C
 }
 
-// wanted yields what is to be sent, and counts the rest.
-func (p *player) wanted(ctx context.Context) iter.Seq2[canlog.Entry, error] {
-	return func(yield func(canlog.Entry, error) bool) {
-		p.unmapped = make(map[string]uint64)
-		for e, err := range p.log.entries(ctx) {
-			switch {
-			case err != nil:
-			case p.bus(e.Channel) == nil:
-				p.pass(e.Channel)
-				continue
-			case e.Message.Flags&hub.Error != 0 && !p.errorFrames:
-				p.errors++
-				continue
-			}
-			if !yield(e, err) {
-				return
-			}
-		}
+// unwanted reports whether e is not to be sent, and counts it then.
+func (p *player) unwanted(e canlog.Entry) bool {
+	switch {
+	case p.bus(e.Channel) == nil:
+		p.pass(e.Channel)
+	case e.Message.Flags&hub.Error != 0 && !p.errorFrames:
+		p.errors++
+	default:
+		return false
 	}
+	return true
 }
 
 // maxChannels is of how many channels that are not played frames are counted

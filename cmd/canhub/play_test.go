@@ -142,19 +142,27 @@ func TestPlayAsOftenAsAskedFor(t *testing.T) {
 func TestPlayForEverEndsIfThereIsNothing(t *testing.T) {
 	path := t.TempDir() + "/x.log"
 	write(t, path, "(1.000) x 001#\n")
-	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, "", false)
-		s.log.path, s.log.loops = path, -1
-		s.log.sel, _ = parseSelection([]string{"7FF"})
-		if err := s.log.open(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		defer s.log.close()
-		if err := s.run(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		s.want(t)
-	})
+	for name, without := range map[string]func(*stage){
+		"filter":  func(s *stage) { s.log.sel, _ = parseSelection([]string{"7FF"}) },
+		"channel": func(s *stage) { s.to([]string{"none"}, []*namedBus{s.one}); s.one = nil },
+		"part":    func(s *stage) { s.log.from = time.Second },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t, "", false)
+				s.log.path, s.log.loops = path, -1
+				without(s)
+				if err := s.log.open(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				defer s.log.close()
+				if err := s.run(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				s.want(t)
+			})
+		})
+	}
 }
 
 func TestPlayEndsWithItsContext(t *testing.T) {
