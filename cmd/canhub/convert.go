@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -86,7 +85,7 @@ to other names.`,
 			stop()
 			if err != nil {
 				if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-					return fmt.Errorf("interrupted: %s is not written", args[1])
+					return errors.New("interrupted: the log is not complete")
 				}
 				return logFailure{err}
 			}
