@@ -39,6 +39,7 @@ all but .blf also with .gz; "-" is a candump log on stdin.
 
 Given one BUS, all channels of the log go to it. Given CHANNEL=BUS, once or more
 often, only these channels are played, and the frames of others are counted.
+With --loop the log begins again at once behind its last frame.
 
 Frames that come late, for the bus or the machine was slow, are sent at once, so
 the play does not fall behind for ever. A network that is given more than it can
