@@ -83,6 +83,7 @@ Commands take a bus as a URL; "canhub urls" explains them:
 		a.demo(),
 		a.dump(),
 		a.gen(),
+		a.load(),
 		a.send(),
 		a.serve(),
 		a.urls(),

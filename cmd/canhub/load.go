@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/canhub-go/canhub/hub"
+	"github.com/spf13/cobra"
+)
+
+// loadFlags are those of "canhub load".
+type loadFlags struct {
+	bitrates []string
+	interval time.Duration
+	count    int
+	json     bool
+}
+
+func (a *app) load() *cobra.Command {
+	var f loadFlags
+	cmd := &cobra.Command{
+		Use:   "load [flags] BUS...",
+		Short: "Show how busy buses are",
+		Long: `Load tells, interval after interval, what share of its time each bus is busy at
+the given bitrate: the exact bits of every frame, stuff bits included, and the
+three bits that must be between frames. 100 % is a bus without a gap.
+
+An interval is one of real time; for a log: bus it is one of the log's own time,
+so that a log has the load that it was recorded with, however fast it is played.
+The last interval of a log counts in full, with silence after the end, and stays
+out of the summary unless it is the only one. So does the one in which the times
+of the log jump, after which the intervals begin anew.
+
+Error frames that report an error on the bus count as busy, for 20 bits each; not
+what had been sent of the frame they ended. On a terminal there is one line a
+bus, drawn anew; Ctrl-C ends it with a summary.`,
+		Example: `  canhub load multicast:                               a line a second, at 500 kbit/s
+  canhub load --bitrate 1M,8M --interval 250ms multicast:
+  canhub load -n 10 --json multicast:                  ten objects, then it ends
+  canhub load 'log:drive.log?speed=max'                what a recorded bus had
+  canhub load --bitrate a=250k a=log:a.log b=log:b.log a at 250k, b at 500k`,
+		Args: someArgs(1, -1, "one bus or more"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.runLoad(cmd.Context(), args, &f)
+		},
+	}
+	cmd.Flags().StringArrayVarP(&f.bitrates, "bitrate", "b", nil, "bit/s, of the data too if that differs: 500k or 500k,2M; NAME=RATE\nfor one bus; may be there several times (default 500k)")
+	cmd.Flags().DurationVarP(&f.interval, "interval", "i", time.Second, "how long to measure for each line, 1ms or more")
+	cmd.Flags().IntVarP(&f.count, "count", "n", 0, "end after so many intervals (default: never)")
+	cmd.Flags().BoolVar(&f.json, "json", false, "one JSON object a line, for each bus and interval")
+	return cmd
+}
+
+func (a *app) runLoad(ctx context.Context, args []string, f *loadFlags) error {
+	names := busNames(args)
+	rates, err := busRates(f.bitrates, names)
+	switch {
+	case err != nil:
+		return err
+	case f.interval < time.Millisecond:
+		return usagef("--interval %v: want 1ms or more", f.interval)
+	case f.count < 0:
+		return usagef("--count %d: want 1 or more", f.count)
+	}
+	buses, err := a.openAll(ctx, args)
+	if err != nil {
+		return err
+	}
+
+	ctx, cancel := context.WithCancel(ctx)
+	reports := make(chan report) // the meters send; closed below when all have ended
+	failed := make(chan error, len(buses))
+	var wg sync.WaitGroup
+	start, log := time.Now(), a.logger()
+	for i, b := range buses {
+		m := &meter{bus: b, rate: rates[i], interval: f.interval, count: f.count, out: reports, log: log}
+		wg.Go(func() { failed <- m.run(ctx, start) })
+	}
+	go func() {
+		wg.Wait()
+		close(reports)
+	}()
+
+	show := newLoadScreen(a, f.json, names)
+	var errs []error
+	for r := range reports {
+		if errs != nil {
+			continue // nobody reads any more
+		}
+		if err := show.add(r); err != nil {
+			errs = append(errs, err)
+			cancel()
+		}
+	}
+	if errs == nil {
+		errs = append(errs, show.end())
+	}
+	for range buses {
+		errs = append(errs, <-failed)
+	}
+	return errors.Join(append(errs, closeAll(buses))...)
+}
+
+// busRates returns the bitrate of each bus, from RATE and NAME=RATE.
+func busRates(texts, names []string) ([]hub.Bitrate, error) {
+	all := hub.Bitrate{Nominal: 500_000}
+	own := map[string]hub.Bitrate{}
+	for _, text := range texts {
+		name, rate, named := strings.Cut(text, "=")
+		if !named {
+			rate = text
+		}
+		b, err := hub.ParseBitrate(rate)
+		switch {
+		case err != nil:
+			return nil, usageError{err}
+		case !named:
+			all = b
+		case !slices.Contains(names, name):
+			return nil, usagef("--bitrate %s: there is no bus %q, only %s", text, name, strings.Join(names, ", "))
+		default:
+			own[name] = b
+		}
+	}
+	var rates []hub.Bitrate
+	for _, name := range names {
+		b, ok := own[name]
+		if !ok {
+			b = all
+		}
+		rates = append(rates, b)
+	}
+	return rates, nil
+}
