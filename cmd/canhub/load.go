@@ -72,6 +72,7 @@ func (a *app) runLoad(ctx context.Context, args []string, f *loadFlags) error {
 	}
 
 	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	reports := make(chan report) // the meters send; closed below when all have ended
 	failed := make(chan error, len(buses))
 	var wg sync.WaitGroup

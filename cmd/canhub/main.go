@@ -86,6 +86,7 @@ Commands take a bus as a URL; "canhub urls" explains them:
 		a.load(),
 		a.send(),
 		a.serve(),
+		a.sniff(),
 		a.urls(),
 		a.play(),
 		a.convert(),
