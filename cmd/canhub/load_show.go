@@ -17,9 +17,9 @@ type loadScreen struct {
 	names []string
 	width int // of names
 
-	tty  *os.File // drawn anew on, or nil
-	last map[string]report
-	up   int // lines to go up to the first
+	tty   *os.File // drawn anew on, or nil
+	last  map[string]report
+	begun bool // the lines are there
 
 	totals map[string]*loadTotal
 }
@@ -39,7 +39,9 @@ func newLoadScreen(a *app, asJSON bool, names []string) *loadScreen {
 		s.width = max(s.width, len(n))
 	}
 	if f, ok := a.out.(*os.File); ok && !asJSON && term.IsTerminal(int(f.Fd())) && understandsEscapes(f) {
-		s.tty = f
+		if _, height, err := term.GetSize(int(f.Fd())); err == nil && len(names) < height {
+			s.tty = f
+		}
 	}
 	return s
 }
@@ -112,18 +114,16 @@ func (s *loadScreen) redraw() error {
 		width = 80
 	}
 	var b strings.Builder
-	if s.up > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA", s.up)
+	if s.begun {
+		fmt.Fprintf(&b, "\x1b[%dA", len(s.names))
 	}
-	s.up = 0
+	s.begun = true
 	for _, n := range s.names {
-		r, ok := s.last[n]
-		if !ok {
-			continue
+		line := n
+		if r, ok := s.last[n]; ok {
+			line = s.line(r)
 		}
-		line := s.line(r)
 		fmt.Fprintf(&b, "\r%s\x1b[K\n", line[:min(len(line), width-1)])
-		s.up++
 	}
 	_, err = s.tty.WriteString(b.String())
 	return err

@@ -200,8 +200,11 @@ func (f *sniffFrame) data(put func(x, y int, text string, style tcell.Style), r 
 	bytes := r.last.Bytes()
 	for i, b := range bytes {
 		at := x + 3*i
-		if at+2 > width || at+3 == width && i < len(bytes)-1 {
-			put(min(at, width-1), y, ">", tcell.StyleDefault) // and more
+		if more := i < len(bytes)-1; at+2 > width || more && at+3 > width {
+			if at >= width {
+				at-- // behind the byte before
+			}
+			put(at, y, ">", tcell.StyleDefault) // and more
 			break
 		}
 		style := tcell.StyleDefault
