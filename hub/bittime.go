@@ -54,7 +54,7 @@ func (m *Message) classicBits() int {
 	// The CRC is the same with zeros in front of the frame, so both tables can
 	// take whole nibbles.
 	var crc crc15
-	s := restart
+	s := stuffer{entry: restart}
 	first, padded := h.nibbles()
 	for i := first; i >= 0; i -= 4 {
 		crc.add(byte(h.bits >> i & 0xF))
@@ -71,7 +71,7 @@ func (m *Message) classicBits() int {
 	for i := 12; i >= 0; i -= 4 {
 		s.add(byte(tail >> i & 0xF))
 	}
-	return h.n + 8*n + 15 + s.stuffed() + crcDelimiter + ack + endOfFrame
+	return h.n + 8*n + 15 + s.count + crcDelimiter + ack + endOfFrame
 }
 
 // fdBits needs no CRC: the bits behind the data have fixed stuff bits, as many
@@ -79,7 +79,7 @@ func (m *Message) classicBits() int {
 func (m *Message) fdBits() (nominal, data int) {
 	h := m.fdHeader()
 	n := int(fdLength[m.DLC()])
-	s := restart
+	s := stuffer{entry: restart}
 	first, padded := h.nibbles()
 	for i := first; i >= 0; i -= 4 {
 		s.add(byte(padded >> i & 0xF))
@@ -88,7 +88,7 @@ func (m *Message) fdBits() (nominal, data int) {
 		s.add(b >> 4)
 		s.add(b & 0xF)
 	}
-	stuff := s.stuffed()
+	stuff := s.count
 	if s.justStuffed() {
 		stuff-- // the fixed one that follows does for it
 	}
@@ -103,12 +103,12 @@ func (m *Message) fdBits() (nominal, data int) {
 	}
 
 	// The rate changes with BRS, and a stuff bit belongs to the bit before it.
-	slow := restart
+	slow := stuffer{entry: restart}
 	first, padded = header{h.bits >> esiAndDLC, h.n - esiAndDLC}.nibbles()
 	for i := first; i >= 0; i -= 4 {
 		slow.add(byte(padded >> i & 0xF))
 	}
-	nominal = h.n - esiAndDLC + slow.stuffed() + ack + endOfFrame
+	nominal = h.n - esiAndDLC + slow.count + ack + endOfFrame
 	return nominal, all - nominal
 }
 
@@ -156,46 +156,43 @@ func (h header) nibbles() (first int, padded uint64) {
 	return (h.n - 1) &^ 3, alternating<<h.n | h.bits
 }
 
-// A stuffer counts the stuff bits of a stream of bits. Its low four bits are an
-// index of a row of stuffing, those from bit 8 on the count.
-type stuffer int
-
-const (
-	restart stuffer = 0b0100 // as behind one recessive bit
-	stuffed         = 0b1000 // the last bit caused a stuff bit
-)
-
-func (s *stuffer) add(nibble byte) {
-	e := stuffing[*s&0b111][nibble]
-	*s = *s&^0xFF + stuffer(e&0xF) + stuffer(e>>4)<<8
+// A stuffer counts the stuff bits of a stream of bits.
+type stuffer struct {
+	entry uint8 // of stuffing, for the last four bits
+	count int
 }
 
-func (s stuffer) stuffed() int      { return int(s >> 8) }
-func (s stuffer) justStuffed() bool { return s&stuffed != 0 }
+const restart = 0b100 << 4 // the entry behind one recessive bit
 
-// stuffing tells for the value of the last bit (bit 2 of the index), the length
-// of the run that it ends (bits 0 and 1: 1 to 4, less 1) and the next four bits
-// what they are followed by, in the same form, and above that how many stuff bits
-// they cause.
-var stuffing = func() (all [8][16]uint8) {
-	for state := range all {
-		for nibble := range all[state] {
-			last, run, count, just := state>>2, state&3+1, 0, 0
-			for i := 3; i >= 0; i-- {
-				just = 0
-				switch bit := nibble >> i & 1; {
-				case bit != last:
-					last, run = bit, 1
-				case run == 4:
-					last, run = 1-bit, 1 // the stuff bit
-					count++
-					just = stuffed
-				default:
-					run++
-				}
+func (s *stuffer) add(nibble byte) {
+	s.entry = stuffing[(s.entry&0x70|nibble)&0x7F]
+	s.count += int(s.entry & 0b11)
+}
+
+// justStuffed reports whether the last bit caused a stuff bit.
+func (s *stuffer) justStuffed() bool { return s.entry&0b100 != 0 }
+
+// stuffing has an entry for each state (bits 4 to 6 of the index) and the four
+// bits that follow it (bits 0 to 3). The state is the value of the last bit (bit
+// 6) and the length of the run that it ends, less 1. The entry has the next
+// state in the same place, in bits 0 and 1 how many stuff bits the four cause,
+// and in bit 2 whether the last of them does.
+var stuffing = func() (all [128]uint8) {
+	for i := range all {
+		last, run, count, just := i>>6, i>>4&3+1, 0, 0
+		for n := 3; n >= 0; n-- {
+			just = 0
+			switch bit := i >> n & 1; {
+			case bit != last:
+				last, run = bit, 1
+			case run == 4:
+				last, run = 1-bit, 1 // the stuff bit
+				count, just = count+1, 1
+			default:
+				run++
 			}
-			all[state][nibble] = uint8(count<<4 | just | last<<2 | (run - 1))
 		}
+		all[i] = uint8(last<<6 | (run-1)<<4 | just<<2 | count)
 	}
 	return all
 }()
