@@ -319,3 +319,19 @@ func BenchmarkBits(b *testing.B) {
 		})
 	}
 }
+
+func ExampleBitrate_Duration() {
+	m := hub.Std(0x123, 1, 2, 3, 4, 5, 6, 7, 8)
+	bits, _ := m.Bits()
+	rate := hub.Bitrate{Nominal: 500_000}
+	fmt.Println(bits, "bits,", rate.Duration(m))
+
+	m = hub.FD(0x123, make([]byte, 64)...)
+	m.Flags |= hub.BRS
+	nominal, data := m.Bits()
+	rate.Data = 2_000_000
+	fmt.Println(nominal, "and", data, "bits,", rate.Duration(m))
+	// Output:
+	// 116 bits, 232µs
+	// 26 and 693 bits, 398.5µs
+}

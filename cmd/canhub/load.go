@@ -32,8 +32,9 @@ three bits that must be between frames. 100 % is a bus without a gap.
 An interval is one of real time; for a log: bus it is one of the log's own time,
 so that a log has the load that it was recorded with, however fast it is played.
 The last interval of a log counts in full, with silence after the end, and stays
-out of the summary unless it is the only one. So does the one in which the times
-of the log jump, after which the intervals begin anew.
+out of the summary unless it is the only one; JSON has it as partial. The same
+holds for one in which the times of the log jump back or far ahead: behind it the
+intervals begin anew. Of a log with several channels choose one: log:FILE?channel=can0.
 
 Error frames that report an error on the bus count as busy, for 20 bits each; not
 what had been sent of the frame they ended. On a terminal there is one line a
@@ -48,9 +49,9 @@ bus, drawn anew; Ctrl-C ends it with a summary.`,
 			return a.runLoad(cmd.Context(), args, &f)
 		},
 	}
-	cmd.Flags().StringArrayVarP(&f.bitrates, "bitrate", "b", nil, "bit/s, of the data too if that differs: 500k or 500k,2M; NAME=RATE\nfor one bus; may be there several times (default 500k)")
+	cmd.Flags().StringArrayVarP(&f.bitrates, "bitrate", "b", nil, "`RATE` in bit/s, with that of the data if it differs: 500k or 500k,2M;\nNAME=RATE for one bus; may be there several times (default 500k)")
 	cmd.Flags().DurationVarP(&f.interval, "interval", "i", time.Second, "how long to measure for each line, 1ms or more")
-	cmd.Flags().IntVarP(&f.count, "count", "n", 0, "end after so many intervals (default: never)")
+	cmd.Flags().IntVarP(&f.count, "count", "n", 0, "end after `N` intervals (default: never)")
 	cmd.Flags().BoolVar(&f.json, "json", false, "one JSON object a line, for each bus and interval")
 	return cmd
 }

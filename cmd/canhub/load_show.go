@@ -137,7 +137,7 @@ func (s *loadScreen) end() error {
 	var b strings.Builder
 	for _, n := range slices.DeleteFunc(slices.Clone(s.names), func(n string) bool { return s.totals[n] == nil }) {
 		t := s.totals[n]
-		fmt.Fprintf(&b, "%-*s min %.1f %%, average %.1f %%, max %.1f %% in %gs, %d frames",
+		fmt.Fprintf(&b, "%-*s min %.1f %%, average %.1f %%, max %.1f %% in %.6gs, %d frames",
 			s.width, n, t.min, t.sum/float64(t.intervals), t.max, t.seconds, t.frames)
 		if t.errors > 0 {
 			fmt.Fprintf(&b, ", errors %d (%.1f %%)", t.errors, loadShare(t.errors, t.frames))

@@ -47,15 +47,15 @@ Keys:
 			return a.runSniff(cmd.Context(), args, &selected)
 		},
 	}
-	cmd.Flags().StringArrayVarP(&filters, "filter", "f", nil, "only what matches: ID:MASK, ID~MASK, ID or ~ID in hexadecimal; may be\nthere several times, any match is enough")
+	cmd.Flags().StringArrayVarP(&filters, "filter", "f", nil, "only what matches the `FILTER`: ID:MASK, ID~MASK, ID or ~ID in hexadecimal; may be\nthere several times, any match is enough")
 	return cmd
 }
 
 func (a *app) runSniff(ctx context.Context, args []string, selected *selection) error {
-	if f, ok := a.out.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
-		return errors.New("sniff: the output is no terminal; canhub dump shows messages line by line")
+	if f, ok := a.out.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) || !understandsEscapes(f) {
+		return errors.New("sniff: the output is no terminal to draw on; canhub dump shows messages line by line")
 	}
-	// What would be said on the screen is said when it is gone.
+	// What would be said on the screen is said when it is gone, up to a limit.
 	var said lateText
 	quiet := &app{a.in, a.out, &said}
 	defer func() { a.err.Write(said.text.Bytes()) }()

@@ -23,13 +23,13 @@ type sniffColumn struct {
 
 var (
 	sniffCount  = &sniffColumn{"COUNT", 8, func(r *sniffRow, _ time.Time) string { return fmt.Sprint(r.count) }}
-	sniffAge    = &sniffColumn{"AGE s", 6, func(r *sniffRow, now time.Time) string { return decimal(now.Sub(r.seen).Seconds(), 6) }}
-	sniffPeriod = &sniffColumn{"PERIOD", 8, func(r *sniffRow, _ time.Time) string { return decimal(r.period/1e6, 8) }}
+	sniffAge    = &sniffColumn{"AGE s", 6, func(r *sniffRow, now time.Time) string { return sniffDecimal(now.Sub(r.seen).Seconds(), 6) }}
+	sniffPeriod = &sniffColumn{"PERIOD", 8, func(r *sniffRow, _ time.Time) string { return sniffDecimal(r.period/1e6, 8) }}
 	sniffJitter = &sniffColumn{"JITTER", 7, func(r *sniffRow, _ time.Time) string {
 		if r.gaps < 2 {
 			return ""
 		}
-		return decimal(r.jitter/1e6, 7)
+		return sniffDecimal(r.jitter/1e6, 7)
 	}}
 	sniffID    = &sniffColumn{"ID", 8, func(r *sniffRow, _ time.Time) string { return sniffIDText(r) }}
 	sniffFlags = &sniffColumn{"FLAG", 4, func(r *sniffRow, _ time.Time) string { return sniffFlagText(r.last.Flags) }}
@@ -39,8 +39,8 @@ var (
 	sniffImportance = []*sniffColumn{sniffID, sniffLen, sniffPeriod, sniffCount, sniffFlags, sniffAge, sniffJitter}
 )
 
-// decimal writes v with as many decimals as are of use and fit.
-func decimal(v float64, width int) string {
+// sniffDecimal writes v with as many decimals as are of use and fit.
+func sniffDecimal(v float64, width int) string {
 	switch {
 	case math.IsNaN(v):
 		return ""
@@ -220,12 +220,12 @@ func (f *sniffFrame) data(put func(x, y int, text string, style tcell.Style), r 
 		}
 		put(at, y, fmt.Sprintf("%02X", b), style)
 		if ascii > 0 {
-			put(ascii+i, y, printable(b), style)
+			put(ascii+i, y, sniffPrintable(b), style)
 		}
 	}
 }
 
-func printable(b byte) string {
+func sniffPrintable(b byte) string {
 	if b < ' ' || b > '~' {
 		return "."
 	}

@@ -50,7 +50,7 @@ func drawn(t *testing.T, f *sniffFrame, width, height int, colors tcell.OptColor
 	return lines, term
 }
 
-// sampleFrame has rows of all kinds, 2 s after t0.
+// sampleFrame has rows of all kinds, 2 s after sniffStart.
 func sampleFrame(buses ...string) *sniffFrame {
 	table := newSniffTable()
 	fd := hub.FD(0x18DAF110, []byte("0123456789abcdefghij")...)
@@ -61,9 +61,9 @@ func sampleFrame(buses ...string) *sniffFrame {
 		stamped(0, hub.Message{ID: 0x088, Flags: hub.Error, Len: 8}),
 	)
 	if len(buses) > 1 {
-		table.add(t0, 1, &fd)
+		table.add(sniffStart, 1, &fd)
 	}
-	f := &sniffFrame{status: "status", help: "help", buses: buses, now: t0.Add(2 * time.Second)}
+	f := &sniffFrame{status: "status", help: "help", buses: buses, now: sniffStart.Add(2 * time.Second)}
 	f.rows, _ = table.view(byID, 0, 10)
 	return f
 }

@@ -149,7 +149,7 @@ func (r *terminalRun) restored(written string) {
 	}
 }
 
-func writeLog(t *testing.T, lines string) string {
+func writeSniffLog(t *testing.T, lines string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "drive.log")
 	if err := os.WriteFile(path, []byte(lines), 0o666); err != nil {
@@ -165,7 +165,7 @@ const sniffLog = `(1700000000.000000) can0 123#1122334455667700
 (1700000000.020000) can0 321#48656C6C6F
 `
 
-func has(what ...string) func(string) bool {
+func shows(what ...string) func(string) bool {
 	return func(screen string) bool {
 		for _, w := range what {
 			if !strings.Contains(screen, w) {
@@ -177,18 +177,18 @@ func has(what ...string) func(string) bool {
 }
 
 func TestSniffInATerminal(t *testing.T) {
-	r := inTerminal(t, 100, 12, "sniff", "-f", "~7FF", "log:"+writeLog(t, sniffLog)+"?loop=forever&speed=2")
-	r.until("rows", has("COUNT", "11 22 33 44 55 66 77", "18DAF110", "48 65 6C 6C 6F", "Hello", "by id"))
+	r := inTerminal(t, 100, 12, "sniff", "-f", "~7FF", "log:"+writeSniffLog(t, sniffLog)+"?loop=forever&speed=2")
+	r.until("rows", shows("COUNT", "11 22 33 44 55 66 77", "18DAF110", "48 65 6C 6C 6F", "Hello", "by id"))
 	r.press("?")
-	r.until("the help line", has("q quit"))
+	r.until("the help line", shows("q quit"))
 	r.press("s")
 	r.until("sorted by count", func(screen string) bool {
-		return has("by count")(screen) && strings.Index(screen, " 123 ") < strings.Index(screen, " 321 ")
+		return shows("by count")(screen) && strings.Index(screen, " 123 ") < strings.Index(screen, " 321 ")
 	})
 	r.press("S")
-	r.until("sorted by id", has("by id"))
+	r.until("sorted by id", shows("by id"))
 	r.press(" ")
-	r.until("paused", has("PAUSED"))
+	r.until("paused", shows("PAUSED"))
 	row := func() string {
 		_, after, _ := strings.Cut(r.text(), "DATA")
 		line, _, _ := strings.Cut(strings.TrimLeft(after[strings.Index(after, "\n")+1:], "\n"), "\n")
@@ -203,7 +203,7 @@ func TestSniffInATerminal(t *testing.T) {
 	r.until("going on", func(string) bool { return row() != before })
 	r.press("n")
 	r.press("c")
-	r.until("rows after clearing", has("18DAF110"))
+	r.until("rows after clearing", shows("18DAF110"))
 
 	r.mu.Lock()
 	r.width, r.height = 60, 5
@@ -217,24 +217,24 @@ func TestSniffInATerminal(t *testing.T) {
 	})
 	r.press("\x1b[B") // down
 	r.press("\x1b[6~")
-	r.until("the last row", has("18DAF110"))
+	r.until("the last row", shows("18DAF110"))
 	r.press("q")
 	r.restored(r.end(0))
 }
 
 func TestSniffQuitKeys(t *testing.T) {
-	log := writeLog(t, sniffLog)
+	log := writeSniffLog(t, sniffLog)
 	for name, keys := range map[string]string{"q": "q", "ESC": "\x1b", "Ctrl-C": "\x03"} {
 		t.Run(name, func(t *testing.T) {
 			r := inTerminal(t, 80, 10, "sniff", "log:"+log)
-			r.until("the end of the log", has("drive ended"))
+			r.until("the end of the log", shows("drive ended"))
 			r.press(keys)
 			r.restored(r.end(0))
 		})
 	}
 	t.Run("SIGTERM", func(t *testing.T) {
 		r := inTerminal(t, 80, 10, "sniff", "log:"+log)
-		r.until("rows", has("18DAF110"))
+		r.until("rows", shows("18DAF110"))
 		if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
@@ -243,8 +243,8 @@ func TestSniffQuitKeys(t *testing.T) {
 }
 
 func TestSniffTellsAtTheEndWhatWentWrong(t *testing.T) {
-	r := inTerminal(t, 80, 10, "sniff", "log:"+writeLog(t, "(1.0) can0 123#00\n(1.1) can0 xyz\n(1.2) can0 124#00\n"))
-	r.until("the end of the log", has("drive ended", " 124 "))
+	r := inTerminal(t, 80, 10, "sniff", "log:"+writeSniffLog(t, "(1.0) can0 123#00\n(1.1) can0 xyz\n(1.2) can0 124#00\n"))
+	r.until("the end of the log", shows("drive ended", " 124 "))
 	r.press("q")
 	written := r.end(1)
 	r.restored(written)
@@ -254,7 +254,7 @@ func TestSniffTellsAtTheEndWhatWentWrong(t *testing.T) {
 }
 
 func TestLoadInATerminalIsDrawnInPlace(t *testing.T) {
-	log := writeLog(t, sniffLog)
+	log := writeSniffLog(t, sniffLog)
 	r := inTerminal(t, 60, 10, "load", "-i", "10ms", "a=log:"+log+"?speed=max", "b=log:"+log+"?speed=max")
 	written := r.end(0)
 	if strings.Count(written, "\x1b[2A") < 3 {

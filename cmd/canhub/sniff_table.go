@@ -112,6 +112,14 @@ func (r *sniffRow) gap(ns int64) {
 	r.jitter += (math.Abs(off) - r.jitter) * weight
 }
 
+// rate returns messages per ns, 0 with less than two.
+func (r *sniffRow) rate() float64 {
+	if math.IsNaN(r.period) {
+		return 0
+	}
+	return 1 / r.period
+}
+
 // A sniffSort is what rows are sorted by.
 type sniffSort int
 
@@ -131,23 +139,12 @@ func (s sniffSort) compare(a, b *sniffRow) int {
 	switch s {
 	case byCount:
 		c = cmp.Compare(b.count, a.count)
-	case byPeriod: // unknown ones last
-		c = cmp.Or(boolCompare(math.IsNaN(a.period), math.IsNaN(b.period)), cmp.Compare(a.period, b.period))
+	case byPeriod:
+		c = cmp.Compare(b.rate(), a.rate())
 	case byChange:
 		c = b.changed.Compare(a.changed)
 	}
 	return cmp.Or(c, cmp.Compare(a.bus, b.bus), cmp.Compare(a.kind, b.kind), cmp.Compare(a.id, b.id))
-}
-
-func boolCompare(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	default:
-		return 1
-	}
 }
 
 // view returns copies of up to n rows, the first of them number skip, or one

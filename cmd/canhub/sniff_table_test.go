@@ -9,11 +9,11 @@ import (
 	"github.com/canhub-go/canhub/hub"
 )
 
-var t0 = time.Unix(1_700_000_000, 0)
+var sniffStart = time.Unix(1_700_000_000, 0)
 
-// stamped returns m with the time that many ms after t0.
+// stamped returns m with the time that many ms after sniffStart.
 func stamped(ms float64, m hub.Message) hub.Message {
-	m.Timestamp = t0.UnixNano() + int64(ms*1e6)
+	m.Timestamp = sniffStart.UnixNano() + int64(ms*1e6)
 	return m
 }
 
@@ -42,7 +42,7 @@ func TestSniffHasARowForEachBusAndIdentifier(t *testing.T) {
 		{hub.Std(0x123)},
 	} {
 		for _, m := range messages {
-			table.add(t0, bus, &m)
+			table.add(sniffStart, bus, &m)
 		}
 	}
 	rows, _ := table.view(byID, 0, 10)
@@ -199,7 +199,7 @@ func BenchmarkSniffAdd(b *testing.B) {
 		m.ID = (m.ID + 1) % 2000
 		m.Data[0]++
 		m.Timestamp += 1000
-		table.add(t0, 0, &m)
+		table.add(sniffStart, 0, &m)
 	}
 }
 
