@@ -333,5 +333,5 @@ func ExampleBitrate_Duration() {
 	fmt.Println(nominal, "and", data, "bits,", rate.Duration(m))
 	// Output:
 	// 116 bits, 232µs
-	// 26 and 693 bits, 398.5µs
+	// 26 and 652 bits, 378µs
 }
