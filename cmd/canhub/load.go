@@ -71,16 +71,28 @@ func (a *app) runLoad(ctx context.Context, args []string, f *loadFlags) error {
 	if err != nil {
 		return err
 	}
+	return errors.Join(a.measure(ctx, buses, rates, f), closeAll(buses))
+}
 
+// measure shows the load of buses until all have ended or one has failed.
+func (a *app) measure(ctx context.Context, buses []*namedBus, rates []hub.Bitrate, f *loadFlags) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	reports := make(chan report) // the meters send; closed below when all have ended
 	failed := make(chan error, len(buses))
 	var wg sync.WaitGroup
+	var names []string
 	start, log := time.Now(), a.logger()
 	for i, b := range buses {
+		names = append(names, b.name)
 		m := &meter{bus: b, rate: rates[i], interval: f.interval, count: f.count, out: reports, log: log}
-		wg.Go(func() { failed <- m.run(ctx, start) })
+		wg.Go(func() {
+			err := m.run(ctx, start)
+			if err != nil && !isLogURL(b.url) { // a log has been read to its end
+				cancel()
+			}
+			failed <- err
+		})
 	}
 	go func() {
 		wg.Wait()
@@ -104,7 +116,7 @@ func (a *app) runLoad(ctx context.Context, args []string, f *loadFlags) error {
 	for range buses {
 		errs = append(errs, <-failed)
 	}
-	return errors.Join(append(errs, closeAll(buses))...)
+	return errors.Join(errs...)
 }
 
 // busRates returns the bitrate of each bus, from RATE and NAME=RATE.

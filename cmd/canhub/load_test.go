@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// measure returns what a meter reports of a live bus that gets what send sends.
-func measure(t *testing.T, rate hub.Bitrate, count int, stderr *bytes.Buffer, send func(tx *hub.Subscriber)) (all []report) {
+// measured returns what a meter reports of a live bus that gets what send sends.
+func measured(t *testing.T, rate hub.Bitrate, count int, stderr *bytes.Buffer, send func(tx *hub.Subscriber)) (all []report) {
 	t.Helper()
 	h := hub.New(nil)
 	defer h.Close()
@@ -52,7 +52,7 @@ func TestLoadOfALiveBusIsThatOfRealTime(t *testing.T) {
 		bits, _ := m.Bits()
 		bits += hub.Intermission
 		var stderr bytes.Buffer
-		got := measure(t, hub.Bitrate{Nominal: 500_000}, 3, &stderr, func(tx *hub.Subscriber) {
+		got := measured(t, hub.Bitrate{Nominal: 500_000}, 3, &stderr, func(tx *hub.Subscriber) {
 			time.Sleep(5 * time.Millisecond) // away from the ends of intervals
 			if _, err := tx.SendPeriodic(&hub.Periodic{Messages: []hub.Message{m}, Period: 10 * time.Millisecond, Count: 150}); err != nil {
 				t.Fatal(err)
@@ -83,7 +83,7 @@ func TestLoadCountsErrorFramesAndTheDataBitrate(t *testing.T) {
 		}
 		var stderr bytes.Buffer
 		rate := hub.Bitrate{Nominal: 500_000, Data: 2_000_000}
-		got := measure(t, rate, 1, &stderr, send)
+		got := measured(t, rate, 1, &stderr, send)
 		slow := nominal + 3 + 20 + 3
 		want := []report{{Bus: "can0", Seconds: 1, Frames: 3, Errors: 2, Bits: slow + data, Load: 100 * rate.Time(slow, data).Seconds()}}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -92,7 +92,7 @@ func TestLoadCountsErrorFramesAndTheDataBitrate(t *testing.T) {
 		if stderr.Len() > 0 {
 			t.Error(stderr.String())
 		}
-		measure(t, hub.Bitrate{Nominal: 500_000}, 1, &stderr, send)
+		measured(t, hub.Bitrate{Nominal: 500_000}, 1, &stderr, send)
 		if !strings.Contains(stderr.String(), "no bitrate for their data") {
 			t.Errorf("without a data bitrate it says %q", &stderr)
 		}
@@ -134,9 +134,17 @@ var errBroken = errors.New("cable cut")
 func (brokenBus) Recv(context.Context) (hub.Message, error) { return hub.Message{}, errBroken }
 
 func TestLoadEndsWhenABusFails(t *testing.T) {
-	m := &meter{bus: &namedBus{name: "b", Bus: brokenBus{}}, rate: hub.Bitrate{Nominal: 500_000}, interval: time.Hour, out: make(chan report)}
-	err := m.run(t.Context(), time.Now())
-	if !errors.Is(err, errBroken) || !strings.HasPrefix(err.Error(), "b: ") {
-		t.Errorf("run: %v, want the error of bus b", err)
+	h := hub.New(nil)
+	defer h.Close()
+	quiet, err := h.Open("can0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	a := &app{out: &stdout, err: &stderr}
+	buses := []*namedBus{{name: "a", Bus: quiet}, {name: "b", Bus: brokenBus{}}}
+	err = a.measure(t.Context(), buses, make([]hub.Bitrate, 2), &loadFlags{interval: time.Hour})
+	if !errors.Is(err, errBroken) || err.Error() != "b: "+errBroken.Error() {
+		t.Errorf("measure: %v, want the error of bus b alone", err)
 	}
 }
