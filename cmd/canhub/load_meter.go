@@ -33,7 +33,8 @@ type meter struct {
 	log      *slog.Logger
 
 	start         time.Time // of the interval
-	open          bool      // start is set
+	open          bool      // start is set, and in a log the next two
+	first, newest time.Time // since the times of the log have jumped
 	reports       int
 	frames        int // in this interval, as the rest
 	errors        int
@@ -112,18 +113,19 @@ func (m *meter) runLog(ctx context.Context) error {
 	}
 }
 
-// reach goes on to the interval that has the time at. Times a little back,
-// as of two logs that were merged, belong to the one that is open.
+// reach goes on to the interval that has the time at.
 func (m *meter) reach(ctx context.Context, at time.Time) bool {
-	behind := at.Sub(m.start)
-	if m.open && (behind < -m.interval || behind/m.interval > maxSilence) {
+	if m.open && m.jumps(at) {
 		if !m.report(ctx, true) {
 			return false
 		}
 		m.open = false
 	}
 	if !m.open {
-		m.start, m.open = at, true
+		m.start, m.first, m.newest, m.open = at, at, at, true
+	}
+	if at.After(m.newest) {
+		m.newest = at
 	}
 	for at.Sub(m.start) >= m.interval {
 		if !m.report(ctx, false) {
@@ -131,6 +133,14 @@ func (m *meter) reach(ctx context.Context, at time.Time) bool {
 		}
 	}
 	return true
+}
+
+// jumps reports whether the log begins again, or goes on in another time. A
+// little back, as where two logs were merged, is no jump.
+func (m *meter) jumps(at time.Time) bool {
+	return m.newest.Sub(at) > m.interval/10 || // back
+		at.Equal(m.first) && m.newest.After(at) || // a short log that is played again
+		at.Sub(m.start)/m.interval > maxSilence
 }
 
 func (m *meter) add(msg hub.Message) {
