@@ -80,17 +80,17 @@ Commands take a bus as a URL; "canhub urls" explains them:
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
+		a.bridge(),
+		a.convert(),
 		a.demo(),
 		a.dump(),
 		a.gen(),
 		a.load(),
+		a.play(),
 		a.send(),
 		a.serve(),
 		a.sniff(),
 		a.urls(),
-		a.play(),
-		a.convert(),
-		a.bridge(),
 	)
 	return root
 }
