@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"os"
@@ -16,12 +15,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if args := os.Getenv(einrideEnv); args != "" {
-		if err := einrideMain(args); err != nil {
-			fmt.Fprintln(os.Stderr, "einride:", err)
-			os.Exit(1)
-		}
-		return
+	if line := os.Getenv(isolatedEnv); line != "" {
+		os.Exit(isolatedMain(line))
 	}
 	os.Exit(m.Run())
 }

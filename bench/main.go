@@ -22,12 +22,8 @@ import (
 )
 
 func main() {
-	if args := os.Getenv(einrideEnv); args != "" {
-		if err := einrideMain(args); err != nil {
-			fmt.Fprintln(os.Stderr, "einride:", err)
-			os.Exit(1)
-		}
-		return
+	if line := os.Getenv(isolatedEnv); line != "" {
+		os.Exit(isolatedMain(line))
 	}
 	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

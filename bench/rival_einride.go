@@ -3,13 +3,9 @@ package main
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
-	"os/exec"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -30,67 +26,30 @@ var einride = &contender{
 		return ""
 	},
 	measure: func(j *job, d time.Duration) (o outcome, err error) {
-		exe, err := os.Executable()
+		r, err := isolated("einride", fmt.Sprint(j.subscribers), d.String())
 		if err != nil {
 			return o, err
 		}
-		cmd := exec.Command(exe)
-		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %v", einrideEnv, j.subscribers, d))
-		cmd.Stderr = os.Stderr
-		if err := isolate(cmd); err != nil {
-			return o, fmt.Errorf("%w: %w", errUnavailable, err)
-		}
-		out, err := cmd.Output()
-		if err != nil {
-			if path := (*fs.PathError)(nil); errors.As(err, &path) {
-				err = path.Err // without the path of this program
-			}
-			return o, fmt.Errorf("%w: no network namespace with multicast can be made here: %w", errUnavailable, err)
-		}
-		var r einrideResult
-		if err := json.Unmarshal(out, &r); err != nil {
-			return o, fmt.Errorf("einride: %q: %w", out, err)
-		}
-		if r.Disorder > 0 {
-			return o, fmt.Errorf("einride: %d messages out of order", r.Disorder)
-		}
 		return outcome{
-			rate: float64(r.Delivered) / r.Seconds,
-			loss: 1 - float64(r.Delivered)/(float64(r.Sent)*float64(j.subscribers)),
+			rate: float64(r.Received) / r.Seconds,
+			loss: 1 - float64(r.Received)/(float64(r.Sent)*float64(j.subscribers)),
 		}, nil
 	},
 }
 
-// einrideEnv tells a copy of this program that it is to be the emulator.
-const einrideEnv = "CANHUB_BENCH_EINRIDE"
-
-type einrideResult struct {
-	Sent, Delivered, Disorder uint64
-	Seconds                   float64 // from the first frame to the last that arrived
+func einrideJob(args []string) (r flood, err error) {
+	subscribers, err := strconv.Atoi(args[0])
+	if err != nil {
+		return r, err
+	}
+	d, err := time.ParseDuration(args[1])
+	if err != nil {
+		return r, err
+	}
+	return runEinride(subscribers, d)
 }
 
-// einrideMain is main for that copy.
-func einrideMain(args string) error {
-	var subscribers int
-	var duration string
-	if _, err := fmt.Sscan(args, &subscribers, &duration); err != nil {
-		return err
-	}
-	d, err := time.ParseDuration(duration)
-	if err != nil {
-		return err
-	}
-	if err := loopbackMulticast(); err != nil {
-		return err
-	}
-	r, err := runEinride(subscribers, d)
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(os.Stdout).Encode(r)
-}
-
-func runEinride(subscribers int, d time.Duration) (r einrideResult, err error) {
+func runEinride(subscribers int, d time.Duration) (r flood, err error) {
 	emulator, err := socketcan.NewEmulator(socketcan.NoLogger)
 	if err != nil {
 		return r, err
@@ -147,7 +106,7 @@ func runEinride(subscribers int, d time.Duration) (r einrideResult, err error) {
 	for range subscribers {
 		<-ends
 	}
-	r.Delivered, r.Disorder = uint64(delivered.Load()), uint64(disorder.Load())
+	r.Received, r.Disorder = uint64(delivered.Load()), uint64(disorder.Load())
 	r.Seconds = time.Duration(max(last.Load(), int64(d))).Seconds()
 	return r, err
 }

@@ -68,7 +68,7 @@ func Open(group string, o *Options) (*Bus, error) {
 		return nil, closedOr(err, "send to "+b.group.String())
 	}
 	b.own = plain(b.out.LocalAddr().(*net.UDPAddr).AddrPort())
-	r, err := newReader(b.in, addr.Is4())
+	r, err := newReader(b.in)
 	if err != nil {
 		b.in.Close()
 		b.out.Close()
@@ -195,6 +195,7 @@ func (b *Bus) Recv(ctx context.Context) (hub.Message, error) {
 func (b *Bus) Close() error {
 	b.once.Do(func() {
 		close(b.quit)
+		b.askDropped() // for Stats after Close
 		b.in.Close()
 		b.out.Close()
 	})

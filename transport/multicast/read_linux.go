@@ -4,31 +4,24 @@ import (
 	"encoding/binary"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
 )
-
-// batchLength is how many datagrams one system call reads at most.
-const batchLength = 32
 
 // A reader reads several datagrams with one system call, each with the time at
 // which the kernel received it.
 type reader struct {
-	conn     batchConn
-	messages [batchLength]ipv4.Message
+	raw      syscall.RawConn
+	batch    *batch
+	recv     func(socket uintptr) bool // for raw.Read: sets n and err
+	n        int
+	err      error
 	receipts [batchLength]receipt
 }
 
-// A batchConn is an ipv4.PacketConn or an ipv6.PacketConn: their Messages are
-// one type.
-type batchConn interface {
-	ReadBatch(ms []ipv4.Message, flags int) (int, error)
-}
-
-func newReader(conn *net.UDPConn, v4 bool) (*reader, error) {
+func newReader(conn *net.UDPConn) (*reader, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, err
@@ -47,37 +40,42 @@ func newReader(conn *net.UDPConn, v4 bool) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{conn: ipv6.NewPacketConn(conn)}
-	if v4 {
-		r.conn = ipv4.NewPacketConn(conn)
-	}
-	for i := range r.messages {
-		// One byte more than is allowed shows that there were more.
-		r.messages[i].Buffers = [][]byte{make([]byte, maxDatagram+1)}
-		r.messages[i].OOB = make([]byte, unix.CmsgSpace(16)+unix.CmsgSpace(4))
+	r := &reader{raw: raw, batch: newBatch()}
+	r.recv = func(socket uintptr) bool {
+		r.n, r.err = r.batch.recv(socket)
+		return r.err != unix.EAGAIN // or else it waits
 	}
 	return r, nil
 }
 
 // read waits for datagrams. What it returns is valid until the next read.
 func (r *reader) read() ([]receipt, error) {
-	n, err := r.conn.ReadBatch(r.messages[:], 0)
-	if err != nil {
+	if err := r.raw.Read(r.recv); err != nil {
 		return nil, err
 	}
-	for i := range n {
-		m := &r.messages[i]
-		p := receipt{data: m.Buffers[0][:m.N]}
-		if from, ok := m.Addr.(*net.UDPAddr); ok {
-			p.from = from.AddrPort()
-		}
-		p.control(m.OOB[:m.NN])
+	if r.err != nil {
+		return nil, os.NewSyscallError("recvmmsg", r.err)
+	}
+	for i := range r.n {
+		h := &r.batch.headers[i]
+		p := receipt{data: r.batch.data[i][:h.n], from: r.batch.from(i)}
+		p.control(r.batch.controls[i][:h.Controllen])
 		if p.ns == 0 {
 			p.ns = time.Now().UnixNano()
 		}
 		r.receipts[i] = p
 	}
-	return r.receipts[:n], nil
+	return r.receipts[:r.n], nil
+}
+
+// droppedBy asks the kernel what control will read with the next datagram.
+func droppedBy(conn *net.UDPConn) (n uint32, ok bool) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	err = raw.Control(func(fd uintptr) { n, ok = dropped(fd) })
+	return n, ok && err == nil
 }
 
 // control reads what the kernel tells about a datagram.

@@ -43,10 +43,9 @@ func (b *Bus) run(r *reader) {
 		failures = 0
 		for i := range receipts {
 			p := &receipts[i]
-			// It can be less than before only where the system does not tell it.
-			if n := p.dropped - dropped; int32(n) > 0 {
+			if p.dropped != dropped {
 				dropped = p.dropped
-				b.counters.dropped.Add(uint64(n))
+				b.counters.setDropped(dropped)
 				lost.report(b, "multicast: messages dropped, this bus is too slow",
 					slog.Uint64("dropped", b.counters.dropped.Load()))
 			}

@@ -13,9 +13,9 @@ type Stats struct {
 	// Malformed are datagrams that are not a frame.
 	Malformed uint64
 	// Dropped are datagrams that the system dropped because this bus was slow
-	// and ReadBuffer full. Linux tells it along with the next datagram that it
-	// has room for, so the latest ones may be missing. Other systems do not tell
-	// it: 0.
+	// and ReadBuffer full; any datagrams to the group, also own ones. Linux tells
+	// it, before 4.12 only along with the next datagram that it has room for, so
+	// that the latest ones may be missing. Other systems do not tell it: 0.
 	Dropped uint64
 }
 
@@ -24,8 +24,28 @@ type counters struct {
 	sent, received, unwanted, malformed, dropped atomic.Uint64
 }
 
+// setDropped takes note of what the system has dropped in all, modulo 2^32. Of
+// two counts the one that is told first can be the later one.
+func (c *counters) setDropped(n uint32) {
+	for {
+		known := c.dropped.Load()
+		more := int32(n - uint32(known))
+		if more <= 0 || c.dropped.CompareAndSwap(known, known+uint64(more)) {
+			return
+		}
+	}
+}
+
+// askDropped asks the system for it.
+func (b *Bus) askDropped() {
+	if n, ok := droppedBy(b.in); ok {
+		b.counters.setDropped(n)
+	}
+}
+
 // Stats returns the counts so far, also after Close. It does not block.
 func (b *Bus) Stats() Stats {
+	b.askDropped()
 	return Stats{
 		Sent:      b.counters.sent.Load(),
 		Received:  b.counters.received.Load(),
