@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -234,7 +235,22 @@ func madeUp(figure func(*contender) float64) *results {
 	}
 	r.crowd = &crowd{channels: 10, bytes: 8000, goroutines: 1}
 	r.day, r.dayLong = series{9}, 24*time.Hour
+	r.multicast = madeUpMulticast(flood{Sent: 100, Received: 95, Dropped: 5, Seconds: 1}, 0.95)
 	return r
+}
+
+// madeUpMulticast has this overrun, and we have that ratio; can-go has a third.
+func madeUpMulticast(overrun flood, ratio float64) *multicasts {
+	m := &multicasts{nodes: nodes("python3"), by: map[string]*flooded{}}
+	for _, n := range m.nodes {
+		m.by[n.name] = &flooded{ratios: series{1.0 / 3}, received: series{1}, sent: series{1}, losses: series{0.3}}
+	}
+	m.by[ourMulticast].ratios = series{ratio}
+	m.by[pythonNodes] = &flooded{note: errUnavailable.Error()}
+	m.paced.add(flood{Sent: pacedCount, Received: pacedCount, Seconds: 2})
+	m.pacedLost = series{0}
+	m.addOverrun(overrun)
+	return m
 }
 
 func good(ct *contender) float64 {
@@ -263,6 +279,8 @@ func TestMarksPassAndFail(t *testing.T) {
 	for _, n := range nuisances {
 		bad.kept[n.name] = series{0.8, 1}[:1]
 	}
+	bad.multicast = madeUpMulticast(flood{Sent: 100, Received: 95, Dropped: 4, Seconds: 1}, 0.6)
+	bad.multicast.pacedLost = series{1, 0, 1}
 	for _, v := range judge(marks(), bad) {
 		if v.passed || !v.measured {
 			t.Errorf("not missed: %v", v.String())
@@ -275,6 +293,72 @@ func TestMarksPassAndFail(t *testing.T) {
 	}
 }
 
+// Where there is no multicast nothing is asked of it; where it was too slow or
+// lost nothing, there is no figure to pass.
+func TestMarksOfMulticastAreNotPassedWithoutFigures(t *testing.T) {
+	r := madeUp(good)
+	all := len(judge(marks(), r))
+	r.multicast.paced.sent = series{30_000}
+	r.multicast.counted = series{0}
+	missing := 0
+	for _, v := range judge(marks(), r) {
+		if !v.measured {
+			missing++
+		}
+	}
+	if missing != 2 {
+		t.Errorf("%d marks have no figure, want 2", missing)
+	}
+	r.multicast = &multicasts{note: errUnavailable.Error() + ": no network namespace"}
+	if got := len(judge(marks(), r)); got != all-len(multicastMarks()) {
+		t.Errorf("%d marks are judged of %d, want %d less", got, all, len(multicastMarks()))
+	}
+	md, err := r.report(nil, nil)
+	if err != nil || !strings.Contains(string(md), "not available: no network namespace. Its marks are not judged.") {
+		t.Errorf("the report does not say that there is no multicast: %v", err)
+	}
+}
+
+// A lossy link is a chan that loses, repeats and swaps messages.
+func TestFloodCountsWhatArrives(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fault func(n uint64) []uint64 // what comes for message n
+		want  flood
+	}{
+		"nothing lost":  {func(n uint64) []uint64 { return []uint64{n} }, flood{Sent: 100, Received: 100}},
+		"every 10th":    {func(n uint64) []uint64 { return []uint64{n}[:min(n%10, 1)] }, flood{Sent: 100, Received: 90}},
+		"one twice":     {func(n uint64) []uint64 { return []uint64{n, n}[:1+n/99] }, flood{Sent: 100, Received: 101, Disorder: 1}},
+		"one too late":  {func(n uint64) []uint64 { return []uint64{n ^ n/98} }, flood{Sent: 100, Received: 100, Disorder: 1}},
+		"known as lost": {func(uint64) []uint64 { return nil }, flood{Sent: 100, Dropped: 7}},
+	} {
+		wire := make(chan hub.Message, 200)
+		l := &link{
+			send: func(m *hub.Message) error {
+				for _, n := range tt.fault(binary.LittleEndian.Uint64(m.Data[:8])) {
+					stamp(m, 0, n)
+					wire <- *m
+				}
+				return nil
+			},
+			recv: func(m *hub.Message) error {
+				got, ok := <-wire
+				if !ok {
+					return io.EOF
+				}
+				*m = got
+				return nil
+			},
+			dropped: func() uint64 { return tt.want.Dropped },
+			close:   func() { close(wire) },
+		}
+		r, err := l.flood(func(sent uint64, _ time.Time) bool { return sent < 100 })
+		r.Seconds = 0
+		if err != nil || r != tt.want {
+			t.Errorf("%s: %+v, %v, want %+v", name, r, err, tt.want)
+		}
+	}
+}
+
 func TestReportAndChart(t *testing.T) {
 	r := madeUp(good)
 	r.cells["fan-out 1"][pythonCan("").name] = &cell{note: errUnavailable.Error() + ": not installed"}
@@ -282,7 +366,7 @@ func TestReportAndChart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"hub Send/Recv", "50 % lost", "not available", "## Marks", "What limits the hub", "-check -python PATH`"} {
+	for _, want := range []string{"hub Send/Recv", "50 % lost", "## udp_multicast", "| 30.0 % |", "not available", "## Marks", "What limits the hub", "-check -python PATH`"} {
 		if !strings.Contains(string(md), want) {
 			t.Errorf("the report has no %q", want)
 		}
@@ -335,5 +419,8 @@ func TestQuickRun(t *testing.T) {
 		if !strings.Contains(log.String(), ct.name) {
 			t.Errorf("no word of %s", ct.name)
 		}
+	}
+	if !strings.Contains(log.String(), udpMulticast) {
+		t.Errorf("no word of %s", udpMulticast)
 	}
 }

@@ -1,12 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -111,17 +110,18 @@ func openBuses(o *multicast.Options) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithCancel(background)
 	return &link{
-		send: func(m *hub.Message) error { return tx.Send(background, *m) },
+		send: func(m *hub.Message) error { return tx.Send(ctx, *m) },
 		recv: func(m *hub.Message) (err error) {
-			*m, err = rx.Recv(background)
+			*m, err = rx.Recv(ctx)
 			if errors.Is(err, hub.ErrClosed) {
 				err = io.EOF
 			}
 			return err
 		},
 		dropped: func() uint64 { return rx.Stats().Dropped },
-		close:   func() { tx.Close(); rx.Close() },
+		close:   func() { tx.Close(); rx.Close(); cancel() },
 	}, nil
 }
 
@@ -163,74 +163,64 @@ func overrunJob(args []string) (r flood, err error) {
 	return l.flood(func(sent uint64, _ time.Time) bool { return sent < n[0] })
 }
 
-// datagramSize is that of a message with 8 bytes of data, as the bus sends it.
+// datagramSize is that of a message with an 11-bit identifier and 8 bytes of data
+// as the bus sends it; for half of the identifiers it is less by up to 2.
 const datagramSize = 162
 
-// datagramBuffer is what a bus asks for.
-const datagramBuffer = 2 << 20
-
-// datagramJob sends and receives with what package net has.
+// datagramJob is a bus without CAN, of what package net has: two nodes, each with
+// a socket that is in the group and one to send from.
 func datagramJob(args []string) (r flood, err error) {
 	d, err := time.ParseDuration(args[0])
 	if err != nil {
 		return r, err
 	}
-	group := net.UDPAddrFromAddrPort(netip.MustParseAddrPort("239.74.163.2:43113"))
-	node := func() (in, out *net.UDPConn, err error) {
-		if in, err = net.ListenMulticastUDP("udp4", nil, group); err == nil {
-			err = in.SetReadBuffer(datagramBuffer)
-		}
-		if err == nil {
-			out, err = net.DialUDP("udp4", nil, group)
-		}
-		return in, out, err
-	}
-	rx, _, err := node()
-	if err != nil {
-		return r, err
-	}
-	var tx *net.UDPConn
-	if len(args) > 1 {
-		var own *net.UDPConn
-		own, tx, err = node()
-		if err != nil {
+	var nodes [2]struct{ in, out *net.UDPConn }
+	group := &net.UDPAddr{IP: net.ParseIP(multicast.DefaultGroupIPv4), Port: multicast.DefaultPort}
+	for i := range nodes {
+		n := &nodes[i]
+		if n.in, err = net.ListenMulticastUDP("udp4", nil, group); err != nil {
 			return r, err
 		}
-		defer own.Close()
-		go func() {
-			var buf [4096]byte
-			for {
-				if _, err := own.Read(buf[:]); err != nil {
-					return
-				}
+		if err = n.in.SetReadBuffer(2 << 20); err != nil { // what a bus asks for
+			return r, err
+		}
+		if n.out, err = net.DialUDP("udp4", nil, group); err != nil {
+			return r, err
+		}
+	}
+	tx, rx := &nodes[0], &nodes[1]
+	own := make(chan struct{}) // closed when the sender no longer hears itself
+	go func() {
+		defer close(own)
+		var b [datagramSize]byte
+		for {
+			if _, err := tx.in.Read(b[:]); err != nil {
+				return
 			}
-		}()
-	} else {
-		if tx, err = net.DialUDP("udp4", nil, group); err != nil {
-			return r, err
 		}
-	}
+	}()
 	var from, to [datagramSize]byte
 	l := &link{
 		send: func(m *hub.Message) error {
-			copy(from[datagramSize-8:], m.Data[:8])
-			_, err := tx.Write(from[:])
+			copy(from[:], m.Data[:8])
+			_, err := tx.out.Write(from[:])
 			return err
 		},
 		recv: func(m *hub.Message) error {
-			n, err := rx.Read(to[:])
+			_, err := rx.in.Read(to[:])
 			if errors.Is(err, net.ErrClosed) {
 				return io.EOF
 			}
-			if err == nil && n != datagramSize {
-				err = fmt.Errorf("a datagram of %d bytes", n)
-			}
-			copy(m.Data[:8], to[datagramSize-8:])
+			copy(m.Data[:8], to[:])
 			return err
 		},
-		close: func() { tx.Close(); rx.Close() },
+		close: func() {
+			for _, n := range nodes {
+				n.in.Close()
+				n.out.Close()
+			}
+			<-own
+		},
 	}
 	return l.flood(timed(d))
 }
-
-func pythonJob(args []string) (r flood, err error) { return r, errors.New("not yet") }

@@ -98,4 +98,3 @@ func isolatedMain(line string) int {
 	}
 	return 0
 }
-

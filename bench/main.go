@@ -57,6 +57,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	b := &benchmark{
 		harness:    harness{patience: time.Minute, target: *target},
 		contenders: contenders(*python),
+		nodes:      nodes(*python),
 		workloads:  workloads,
 		others:     otherWorkloads,
 		repeats:    *repeats,

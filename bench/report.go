@@ -61,6 +61,7 @@ func (r *results) report(verdicts []verdict, args []string) ([]byte, error) {
 	r.tripTable(p)
 	r.comingTable(p)
 	r.rest(p)
+	r.multicastTable(p)
 	markTable(p, verdicts)
 
 	p("## What limits the hub\n\n%s\n\n", strings.TrimSpace(limits))

@@ -24,13 +24,17 @@ type results struct {
 	crowd   *crowd
 	day     series // seconds
 	dayLong time.Duration
-	errs    []error // what failed though it should not
+
+	multicast *multicasts
+
+	errs []error // what failed though it should not
 }
 
 // A benchmark is what to run, and how.
 type benchmark struct {
 	harness
 	contenders []*contender
+	nodes      []*node // of udp_multicast
 	workloads  []workload
 	others     []string
 	repeats    int
@@ -131,6 +135,8 @@ func (b *benchmark) run() *results {
 			took, err = measureDay(b.day)
 			r.day, r.dayLong = append(r.day, took.Seconds()), b.day
 			fmt.Fprintf(b.log, "  %v in %v\n", b.day, took)
+		case udpMulticast:
+			err = b.multicast(r)
 		}
 		if err != nil {
 			r.fail(fmt.Errorf("%s: %w", o, err))

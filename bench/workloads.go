@@ -28,9 +28,10 @@ const (
 	neighbours = "neighbours"
 	idle       = "idle channels"
 	fakeDay    = "fake day"
+	// and udpMulticast
 )
 
-var otherWorkloads = []string{roundTrip, openClose, neighbours, idle, fakeDay}
+var otherWorkloads = []string{roundTrip, openClose, neighbours, idle, fakeDay, udpMulticast}
 
 // contenders returns all, the floor first.
 func contenders(python string) []*contender {
