@@ -11,3 +11,13 @@ const (
 	MaxDatagram = maxDatagram
 	QueueLength = queueLength
 )
+
+// DroppedAfter is Stats.Dropped after the system has told that it has dropped so
+// many, modulo 2^32, one after the other.
+func DroppedAfter(told ...uint32) uint64 {
+	var c counters
+	for _, n := range told {
+		c.setDropped(n)
+	}
+	return c.dropped.Load()
+}

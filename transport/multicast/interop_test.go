@@ -36,7 +36,7 @@ type python struct {
 }
 
 // startPython returns when the node is on the bus.
-func startPython(t *testing.T, group, mode, stdin string) *python {
+func startPython(t *testing.T, group, stdin string, mode ...string) *python {
 	t.Helper()
 	interpreter := os.Getenv("CANHUB_PYTHON")
 	if interpreter == "" {
@@ -44,7 +44,7 @@ func startPython(t *testing.T, group, mode, stdin string) *python {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
-	p := &python{cmd: exec.CommandContext(ctx, interpreter, "testdata/peer.py", group, mode)}
+	p := &python{cmd: exec.CommandContext(ctx, interpreter, append([]string{"testdata/peer.py", group}, mode...)...)}
 	p.cmd.Stdin = strings.NewReader(stdin)
 	p.cmd.Stderr = &p.stderr
 	out, err := p.cmd.StdoutPipe()
@@ -81,9 +81,9 @@ func (p *python) end(t *testing.T) []hub.Message {
 
 // recvWith has python receive what send sends, and returns it. Whatever
 // happens to the marker, another one follows.
-func recvWith(t *testing.T, group string, b *multicast.Bus, send func()) []hub.Message {
+func recvWith(t *testing.T, group string, b *multicast.Bus, send func(), filters ...string) []hub.Message {
 	t.Helper()
-	p := startPython(t, group, "recv", "")
+	p := startPython(t, group, "", append([]string{"recv"}, filters...)...)
 	send()
 	ended := make(chan struct{})
 	stopped := make(chan struct{}) // closed by the goroutine below
@@ -167,7 +167,7 @@ func TestLivePythonSendsEveryKindOfFrame(t *testing.T) {
 			}
 			defer raw.Close()
 			frames, want := vectorMessages(t)
-			startPython(t, group, "send", lines(t, frames)).end(t)
+			startPython(t, group, lines(t, frames), "send").end(t)
 			hubtest.Want(t, b, want...)
 
 			if err := raw.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
@@ -224,7 +224,7 @@ func TestLiveStreamFromPythonIsCompleteOrCounted(t *testing.T) {
 					ID: i, Extended: true, Len: 8, Data: "0102030405060708", Timestamp: "0",
 				})
 			}
-			p := startPython(t, group, "send", lines(t, frames))
+			p := startPython(t, group, lines(t, frames), "send")
 			var got []hub.Message
 			markers := uint64(0) // as in TestMessagesThatTheSystemDropsAreCounted
 			for uint64(len(got))+b.Stats().Dropped < number+markers && !t.Failed() {

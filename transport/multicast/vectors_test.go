@@ -33,6 +33,8 @@ type frame struct {
 	Len       int         `json:"dlc"` // in bytes
 	Data      string      `json:"data_hex"`
 	Timestamp json.Number `json:"timestamp"` // seconds; "" where Python replaced it
+
+	Received float64 `json:"received,omitempty"` // seconds; only what peer.py prints
 }
 
 type vector struct {
@@ -63,6 +65,8 @@ func (f *frame) message(t testing.TB) hub.Message {
 	copy(m.Data[:], data)
 	if f.Timestamp != "" {
 		m.Timestamp = nanoseconds(t, f.Timestamp)
+	} else {
+		m.Timestamp = int64(f.Received * 1e9)
 	}
 	return m
 }
