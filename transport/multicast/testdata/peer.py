@@ -12,6 +12,8 @@ made of.
 """
 
 import json
+import os
+import socket
 import sys
 import threading
 import time
@@ -61,6 +63,8 @@ def main():
     with can.ThreadSafeBus(group, interface="udp_multicast", fd=True) as bus:
         filters = json.loads(args[0]) if mode == "recv" and args else None
         bus.set_filters(filters)
+        with socket.socket(fileno=os.dup(bus.fileno())) as s:  # the machine may be busy
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         print("python-can", version("python-can"), "msgpack", version("msgpack"), flush=True)
         if mode != "recv":
             messages = [to_message(json.loads(line)) for line in sys.stdin]
