@@ -63,12 +63,17 @@
 // its messages by that, so other buses on the host, in this process or not, are
 // other nodes. A python-can bus does hear itself.
 //
-// # Several groups
+// # Several groups and interfaces
 //
-// On Linux, macOS and the BSDs a bus hears its own group only. On Windows, as
-// in python-can on any system, it also hears datagrams to other groups on the
-// same port, if some program of the host has joined them, and datagrams sent to
-// the host itself: give each bus a port of its own there.
+// On Linux, macOS and the BSDs a bus hears its own group only, and only on the
+// interface that [Options].Interface names: one group on two interfaces is two
+// buses. Without that option an IPv6 bus on Linux also hears its group on other
+// interfaces where some program of the host has joined it, and so does one with
+// it before Linux 5.7, if it may not bind to a device.
+//
+// On Windows, as in python-can on any system, a bus also hears datagrams to
+// other groups on the same port, if some program of the host has joined them,
+// and datagrams sent to the host itself: give each bus a port of its own there.
 //
 // # Cancellation
 //

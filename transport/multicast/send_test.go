@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"sync"
 	"testing"
 	"time"
 
@@ -110,43 +109,6 @@ func TestSendRefusesWhatPythonWouldReject(t *testing.T) {
 	hubtest.Want(t, b, marker)
 	if got, want := a.Stats(), (multicast.Stats{Sent: 1, Unwanted: 1}); got.Sent != want.Sent {
 		t.Errorf("Stats %+v, want Sent 1", got)
-	}
-}
-
-func TestSendUnderAContextThatEndsLeavesTheBusUsable(t *testing.T) {
-	if !isolated(t) {
-		return
-	}
-	a, b := open(t, "", nil), open(t, "", nil)
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for range 500 {
-				ctx, cancel := context.WithCancel(context.Background())
-				go cancel() // before, while or after it sends
-				if err := a.Send(ctx, hub.Std(1)); err != nil && err != context.Canceled {
-					t.Errorf("Send = %v, want nil or context.Canceled", err)
-				}
-				<-ctx.Done()
-			}
-		})
-	}
-	wg.Wait()
-	s := a.Stats()
-	send(t, a, marker)
-	var got uint64
-	for {
-		m, err := b.Recv(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m.Equal(marker) {
-			break
-		}
-		got++
-	}
-	if got+b.Stats().Dropped != s.Sent {
-		t.Errorf("%d messages received, Sent is %d", got, s.Sent)
 	}
 }
 

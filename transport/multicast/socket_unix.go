@@ -41,6 +41,9 @@ func bind(group netip.AddrPort, ifi *net.Interface) (*net.UDPConn, error) {
 			return nil, os.NewSyscallError("setsockopt", err)
 		}
 	}
+	if err := only(fd, family, ifi); err != nil {
+		return nil, err
+	}
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, os.NewSyscallError("setnonblock", err)
 	}
