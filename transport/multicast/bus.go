@@ -68,16 +68,14 @@ func Open(group string, o *Options) (*Bus, error) {
 	}
 	b.own = plain(b.out.LocalAddr().(*net.UDPAddr).AddrPort())
 	r, err := newReader(b.in)
-	if err != nil {
-		b.in.Close()
-		b.out.Close()
-		return nil, closedOr(err, "receive from "+b.group.String())
+	var p *pen
+	if err == nil {
+		p, err = newPen(b.out)
 	}
-	p, err := newPen(b.out)
 	if err != nil {
 		b.in.Close()
 		b.out.Close()
-		return nil, closedOr(err, "send to "+b.group.String())
+		return nil, closedOr(err, "join "+b.group.String())
 	}
 	b.pen <- p
 	go b.run(r) // Close waits for it

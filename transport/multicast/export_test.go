@@ -5,6 +5,7 @@ var (
 	AppendMessage = appendMessage
 	Decode        = decode
 	Wanted        = wanted
+	Enlarge       = enlarge
 )
 
 const (

@@ -51,6 +51,29 @@ func TestOpenRefusesWhatIsNotPossibleAndNamesIt(t *testing.T) {
 	}
 }
 
+// FreeBSD refuses what is more than kern.ipc.maxsockbuf allows.
+func TestReadBufferIsWhatTheSystemGives(t *testing.T) {
+	for _, c := range []struct{ ask, limit, want int }{
+		{2 << 20, 4 << 20, 2 << 20},
+		{2 << 20, 1_800_000, 1 << 20},
+		{1 << 30, 300_000, 1 << 18},
+		{1, 4 << 20, 1},
+		{2 << 20, 10, 0}, // it would refuse anything
+	} {
+		got := 0
+		err := multicast.Enlarge(c.ask, func(n int) error {
+			if n > c.limit {
+				return errors.New("no buffer space available")
+			}
+			got = n
+			return nil
+		})
+		if got != c.want || (err != nil) != (c.want == 0) {
+			t.Errorf("asked for %d of at most %d: got %d, %v, want %d", c.ask, c.limit, got, err, c.want)
+		}
+	}
+}
+
 // Filters are those of package hub: what passes there passes here.
 func TestFiltersSelectAsInPackageHub(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))

@@ -23,13 +23,25 @@ func listen(group netip.AddrPort, ifi *net.Interface, buffer int) (*net.UDPConn,
 		err = ipv6.NewPacketConn(conn).JoinGroup(ifi, udp)
 	}
 	if err == nil {
-		err = conn.SetReadBuffer(buffer)
+		err = enlarge(buffer, conn.SetReadBuffer)
 	}
 	if err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return conn, nil
+}
+
+// enlarge asks for a buffer, and for half of it where that is too much: Linux and
+// Windows cut what they are asked for, the BSDs refuse it.
+func enlarge(size int, set func(bytes int) error) error {
+	for {
+		err := set(size)
+		if err == nil || size < 1<<16 {
+			return err
+		}
+		size /= 2
+	}
 }
 
 // dial returns a socket that sends to the group, from a port of its own. It is
