@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 )
 
 // Multicast is sent only in a network namespace made for it. So a copy of this
@@ -49,8 +51,10 @@ func isolated(words ...string) (r flood, err error) {
 	if err != nil {
 		return r, err
 	}
+	ctx, cancel := context.WithTimeout(background, time.Minute) // none takes a tenth of that
+	defer cancel()
 	var stderr strings.Builder
-	cmd := exec.Command(exe)
+	cmd := exec.CommandContext(ctx, exe)
 	cmd.Env = append(os.Environ(), isolatedEnv+"="+string(line))
 	cmd.Stderr = &stderr
 	if err := isolate(cmd); err != nil {
@@ -61,11 +65,13 @@ func isolated(words ...string) (r flood, err error) {
 	switch {
 	case errors.As(err, &exit) && exit.ExitCode() != noNetwork:
 		return r, fmt.Errorf("%v: %w: %s", words[0], err, strings.TrimSpace(stderr.String()))
+	case exit != nil:
+		return r, fmt.Errorf("%w: no multicast in a network namespace: %s", errUnavailable, strings.TrimSpace(stderr.String()))
 	case err != nil:
 		if inner := errors.Unwrap(err); inner != nil {
 			err = inner // without the path of this program
 		}
-		return r, fmt.Errorf("%w: no network namespace with multicast can be made here: %w", errUnavailable, err)
+		return r, fmt.Errorf("%w: no network namespace can be made here: %w", errUnavailable, err)
 	}
 	if err := json.Unmarshal(out, &r); err != nil {
 		return r, fmt.Errorf("%v: %q: %w", words[0], out, err)
