@@ -15,9 +15,6 @@ import (
 type reader struct {
 	raw      syscall.RawConn
 	batch    *batch
-	recv     func(socket uintptr) bool // for raw.Read: sets n and err
-	n        int
-	err      error
 	receipts [batchLength]receipt
 }
 
@@ -40,23 +37,39 @@ func newReader(conn *net.UDPConn) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{raw: raw, batch: newBatch()}
-	r.recv = func(socket uintptr) bool {
-		r.n, r.err = r.batch.recv(socket)
-		return r.err != unix.EAGAIN // or else it waits
-	}
-	return r, nil
+	return &reader{raw: raw, batch: newBatch()}, nil
 }
 
-// read waits for datagrams. What it returns is valid until the next read.
-func (r *reader) read() ([]receipt, error) {
-	if err := r.raw.Read(r.recv); err != nil {
-		return nil, err
+// each calls take with what comes, until that returns false or a read fails.
+// The datagrams are valid until take returns.
+func (r *reader) each(take func([]receipt) bool) error {
+	var failed error
+	err := r.raw.Read(func(socket uintptr) (end bool) {
+		for {
+			n, err := r.batch.recv(socket)
+			switch {
+			case err == unix.EAGAIN:
+				return false // wait, and try again
+			case err != nil:
+				failed = os.NewSyscallError("recvmmsg", err)
+				return true
+			case !take(r.received(n)):
+				return true
+			case n < batchLength:
+				// There was no more. What has come since does not let Read wait.
+				return false
+			}
+		}
+	})
+	if err == nil {
+		err = failed
 	}
-	if r.err != nil {
-		return nil, os.NewSyscallError("recvmmsg", r.err)
-	}
-	for i := range r.n {
+	return err
+}
+
+// received returns the first n datagrams of the batch.
+func (r *reader) received(n int) []receipt {
+	for i := range n {
 		h := &r.batch.headers[i]
 		p := receipt{data: r.batch.data[i][:h.n], from: r.batch.from(i)}
 		p.control(r.batch.controls[i][:h.Controllen])
@@ -65,7 +78,7 @@ func (r *reader) read() ([]receipt, error) {
 		}
 		r.receipts[i] = p
 	}
-	return r.receipts[:r.n], nil
+	return r.receipts[:n]
 }
 
 // droppedBy asks the kernel what control will read with the next datagram.

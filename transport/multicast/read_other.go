@@ -18,14 +18,19 @@ func newReader(conn *net.UDPConn) (*reader, error) {
 	return &reader{conn: conn}, nil
 }
 
-// read waits for a datagram. What it returns is valid until the next read.
-func (r *reader) read() ([]receipt, error) {
-	n, from, err := r.conn.ReadFromUDPAddrPort(r.buffer[:])
-	if err != nil {
-		return nil, err
+// each calls take with what comes, until that returns false or a read fails.
+// The datagram is valid until take returns.
+func (r *reader) each(take func([]receipt) bool) error {
+	for {
+		n, from, err := r.conn.ReadFromUDPAddrPort(r.buffer[:])
+		if err != nil {
+			return err
+		}
+		r.receipts[0] = receipt{data: r.buffer[:n], from: from, ns: time.Now().UnixNano()}
+		if !take(r.receipts[:]) {
+			return nil
+		}
 	}
-	r.receipts[0] = receipt{data: r.buffer[:n], from: from, ns: time.Now().UnixNano()}
-	return r.receipts[:], nil
 }
 
 // droppedBy: these systems do not tell it.

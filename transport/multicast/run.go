@@ -14,7 +14,7 @@ import (
 // that go down and come back fail a read or two.
 const maxFailures = 16
 
-// A receipt is one datagram as it came. The data is valid until the next read.
+// A receipt is one datagram as it came.
 type receipt struct {
 	data    []byte
 	from    netip.AddrPort
@@ -28,18 +28,7 @@ func (b *Bus) run(r *reader) {
 	var dropped uint32 // what the system has told so far
 	var malformed, lost reporter
 	failures := 0
-	for {
-		receipts, err := r.read()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			if failures++; failures == maxFailures {
-				b.err = closedOr(err, "receive from "+b.group.String())
-				return
-			}
-			continue
-		}
+	take := func(receipts []receipt) (more bool) {
 		failures = 0
 		for i := range receipts {
 			p := &receipts[i]
@@ -68,9 +57,20 @@ func (b *Bus) run(r *reader) {
 				select {
 				case b.queue <- m:
 				case <-b.quit:
-					return
+					return false
 				}
 			}
+		}
+		return true
+	}
+	for {
+		err := r.each(take)
+		if err == nil || errors.Is(err, net.ErrClosed) {
+			return // take says no only when the bus is closed
+		}
+		if failures++; failures == maxFailures {
+			b.err = closedOr(err, "receive from "+b.group.String())
+			return
 		}
 	}
 }
