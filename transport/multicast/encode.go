@@ -17,7 +17,6 @@ const (
 	// data for small identifiers, 4 more for large ones.
 	maxEncoded = 152 + 4 + 64
 
-	keys          = 11
 	maxStandardID = 1<<11 - 1
 	maxExtendedID = 1<<29 - 1
 )
@@ -29,29 +28,26 @@ func appendMessage(dst []byte, m *hub.Message) ([]byte, error) {
 	if err := m.Validate(); err != nil {
 		return dst, err
 	}
-	// The names and their order are python-can's.
-	dst = msgp.AppendMapHeader(dst, keys)
-	dst = msgp.AppendString(dst, "timestamp")
+	// The names and their order are python-can's. A map of 11, then each name, of
+	// up to 31 characters, behind the byte that says so.
+	dst = append(dst, "\x8b\xa9timestamp"...)
 	dst = msgp.AppendFloat64(dst, seconds(m.Timestamp))
-	dst = msgp.AppendString(dst, "arbitration_id")
+	dst = append(dst, "\xaearbitration_id"...)
 	dst = msgp.AppendUint32(dst, m.ID)
-	dst = msgp.AppendString(dst, "is_extended_id")
+	dst = append(dst, "\xaeis_extended_id"...)
 	dst = msgp.AppendBool(dst, m.Flags&hub.Extended != 0 || m.ID > maxStandardID)
-	dst = msgp.AppendString(dst, "is_remote_frame")
+	dst = append(dst, "\xafis_remote_frame"...)
 	dst = msgp.AppendBool(dst, m.Flags&hub.Remote != 0)
-	dst = msgp.AppendString(dst, "is_error_frame")
+	dst = append(dst, "\xaeis_error_frame"...)
 	dst = msgp.AppendBool(dst, m.Flags&hub.Error != 0)
-	dst = msgp.AppendString(dst, "channel")
-	dst = msgp.AppendNil(dst)
-	dst = msgp.AppendString(dst, "dlc")
-	dst = msgp.AppendUint8(dst, m.Len)
-	dst = msgp.AppendString(dst, "data")
+	dst = append(dst, "\xa7channel\xc0\xa3dlc"...) // channel is nil
+	dst = append(dst, m.Len, 0xa4, 'd', 'a', 't', 'a')
 	dst = msgp.AppendBytes(dst, m.Bytes())
-	dst = msgp.AppendString(dst, "is_fd")
+	dst = append(dst, "\xa5is_fd"...)
 	dst = msgp.AppendBool(dst, m.Flags&hub.FDF != 0)
-	dst = msgp.AppendString(dst, "bitrate_switch")
+	dst = append(dst, "\xaebitrate_switch"...)
 	dst = msgp.AppendBool(dst, m.Flags&hub.BRS != 0)
-	dst = msgp.AppendString(dst, "error_state_indicator")
+	dst = append(dst, "\xb5error_state_indicator"...)
 	dst = msgp.AppendBool(dst, m.Flags&hub.ESI != 0)
 	return dst, nil
 }
