@@ -147,7 +147,7 @@ func (q *queue) finish(ctx context.Context, items []item) {
 		items = items[q.put(items):]
 		signal(q.ready)
 		q.mu.Lock()
-		done := q.n == 0 || q.away
+		done := q.n == 0 && len(items) == 0 || q.away
 		q.mu.Unlock()
 		if done {
 			return
