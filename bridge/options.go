@@ -38,8 +38,10 @@ type Options struct {
 	// Stats is counted up while Run works, and may be read at any time. Several
 	// Runs, also one after the other, may add to the same. Default: nil, not kept.
 	Stats *Stats
-	// Logger hears of refused messages and of lost and new connections.
-	// Run waits for its handler. Default: nil, silent.
+	// Logger hears of lost and new connections, and of messages that are Refused
+	// or Stalled: of those at most once a second for each direction and reason,
+	// with the latest and the count since the last time. Run waits for its
+	// handler. Default: nil, silent.
 	Logger *slog.Logger
 }
 

@@ -69,13 +69,79 @@ func TestWhatTheOtherBusRefusesIsCountedLoggedAndPassedOver(t *testing.T) {
 		var st bridge.Stats
 		var log logBuffer
 		run(t, a, b, &bridge.Options{Stats: &st, Logger: log.logger()})
-		a.deliver(hub.Std(1), hub.Std(2), hub.Std(3), hub.FD(4), hub.Std(5))
+		a.deliver(hub.Std(1), hub.Std(2), hub.Std(3))
+		time.Sleep(time.Second) // there is a line a second
+		a.deliver(hub.FD(4), hub.Std(5))
 		synctest.Wait()
 		b.wantSent(t, hub.Std(1), hub.Std(3), hub.Std(5))
 		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 5, Forwarded: 3, Refused: 2})
 		log.want(t, 2, "refused")
 		log.want(t, 1, "side=b", "002#", "too odd")
 		log.want(t, 1, "side=b", "004##0", "no FD here")
+	})
+}
+
+// Ten thousand a second for three seconds, and then the end.
+func TestRefusedMessagesAreLoggedOnceASecondWithTheirCount(t *testing.T) {
+	for _, d := range []bridge.Direction{
+		{}, // b refuses
+		{Rewrite: func(uint32, bool) (uint32, bool) { return 0x800, false }},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			a, b := newFake(), newFake()
+			b.onSend = func(context.Context, hub.Message) error { return errors.ErrUnsupported }
+			var st bridge.Stats
+			var log logBuffer
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() {
+				done <- bridge.Run(ctx, a, b, &bridge.Options{Stats: &st, Logger: log.logger(), AToB: d})
+			}()
+			for i := range 3 * 10_000 {
+				a.deliver(hub.FD(uint32(i % 2000)))
+				time.Sleep(100 * time.Microsecond)
+			}
+			cancel()
+			<-done
+			wantCounts(t, &st.AToB, bridge.Snapshot{Received: 30_000, Refused: 30_000})
+			log.want(t, 4, "refused")
+			log.want(t, 1, "message.frame=", "count=1\n")
+			log.want(t, 2, "message.frame=", "count=10000\n")
+			log.want(t, 1, "count=9999\n") // those that were left at the end
+		})
+	}
+}
+
+func TestStalledMessagesAreLoggedOnceASecondWithTheirCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newFake(), newFake()
+		b.onSend = func(_ context.Context, m hub.Message) error {
+			if m.ID < 1000 {
+				time.Sleep(time.Millisecond)
+				return hub.ErrStalled
+			}
+			return nil
+		}
+		var st bridge.Stats
+		var log logBuffer
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			done <- bridge.Run(ctx, a, b, &bridge.Options{Queue: 1, Stats: &st, Logger: log.logger()})
+		}()
+		a.deliver(ids(0, 999)...) // most find the queue full
+		time.Sleep(time.Minute)
+		a.deliver(hub.Ext(1000)) // and it goes on
+		synctest.Wait()
+		cancel()
+		<-done
+		s := st.AToB.Snapshot()
+		if s.Forwarded != 1 || s.Stalled != 1000 {
+			t.Errorf("counts %+v, want one forwarded and the others stalled", s)
+		}
+		log.want(t, 2, "buses wait for each other")
+		log.want(t, 1, "message.frame=00000000#", "count=1\n")
+		log.want(t, 1, "count=999\n")
 	})
 }
 
@@ -107,7 +173,9 @@ func TestARewriteToWhatIsNoIdentifierIsRefused(t *testing.T) {
 		var log logBuffer
 		run(t, a, b, &bridge.Options{Stats: &st, Logger: log.logger(), AToB: bridge.Direction{
 			Rewrite: func(id uint32, extended bool) (uint32, bool) { return id << 8, extended }}})
-		a.deliver(hub.Std(7), hub.Std(8), hub.Ext(0x1FFFFF), hub.Ext(0x200000))
+		a.deliver(hub.Std(7), hub.Std(8), hub.Ext(0x1FFFFF))
+		time.Sleep(time.Second)
+		a.deliver(hub.Ext(0x200000))
 		synctest.Wait()
 		b.wantSent(t, hub.Std(0x700), hub.Ext(0x1FFFFF00))
 		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 4, Forwarded: 2, Refused: 2})

@@ -26,6 +26,7 @@ type queue struct {
 	head, n int        // what is queued: n from head on, around the end of ring
 	away    bool       // nobody takes: drop the oldest
 	stalled bool       // to wait would be to wait for oneself: drop the newest
+	untold  uint64     // dropped so, and not returned by setStalled yet
 }
 
 func newQueue(limit int, dropped *Counts) *queue {
@@ -82,6 +83,7 @@ func (q *queue) put(items []item) int {
 	if rest := len(items) - k; q.stalled && rest > 0 {
 		// Not the oldest: those may be on their way.
 		q.dropped.Stalled.Add(uint64(rest))
+		q.untold += uint64(rest)
 		return len(items)
 	}
 	return k
@@ -128,11 +130,14 @@ func (q *queue) setAway(away bool) {
 	signal(q.room)
 }
 
-func (q *queue) setStalled(stalled bool) {
+// setStalled returns how many were dropped for it since it was called last.
+func (q *queue) setStalled(stalled bool) (dropped uint64) {
 	q.mu.Lock()
 	q.stalled = stalled
+	dropped, q.untold = q.untold, 0
 	q.mu.Unlock()
 	signal(q.room)
+	return dropped
 }
 
 // patience is how long finish waits for a bus that takes nothing.

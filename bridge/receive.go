@@ -10,6 +10,8 @@ import (
 
 // receive hands what the bus delivers on to the other side, until an error.
 func (s *side) receive(ctx context.Context) error {
+	s.refused = reporter{log: s.all.Logger, what: "bridge: rewritten message refused", side: s.name}
+	defer s.refused.end()
 	for {
 		var err error
 		if s.held, err = s.out.push(ctx, s.held); err != nil {
@@ -88,7 +90,7 @@ func (s *side) judge(it *item) bool {
 	}
 	if err := m.Validate(); err != nil {
 		s.received.Refused.Add(1)
-		s.all.Logger.Warn("bridge: rewritten message refused", "side", s.name, "err", err)
+		s.refused.report(m, err)
 		return false
 	}
 	if s.seen != nil {

@@ -15,8 +15,12 @@ const maxBatch = 256
 // could not be sent stay in the queue.
 func (s *side) send(ctx context.Context) error {
 	alone := 0 // so many are sent one by one, for they were refused together
+	refused := reporter{log: s.all.Logger, what: "bridge: message refused", side: s.name}
+	defer refused.end()
+	stalls := reporter{log: s.all.Logger, what: "bridge: the buses wait for each other: message dropped", side: s.name}
+	defer stalls.end()
 	stalled := false
-	defer s.in.setStalled(false)
+	defer func() { stalls.n += s.in.setStalled(false) }()
 	for {
 		items, err := s.in.front(ctx)
 		if err != nil {
@@ -44,14 +48,14 @@ func (s *side) send(ctx context.Context) error {
 			s.sent.Forwarded.Add(uint64(len(items)))
 			if stalled {
 				stalled = false
-				s.in.setStalled(false)
+				stalls.n += s.in.setStalled(false)
 			}
 		case errors.Is(err, hub.ErrStalled):
 			stalled = true
-			s.in.setStalled(true)
+			stalls.n += s.in.setStalled(true)
 			items = items[:1]
 			s.sent.Stalled.Add(1)
-			s.all.Logger.Warn("bridge: the buses wait for each other: message dropped", "side", s.name, "message", items[0].m)
+			stalls.report(&items[0].m, err)
 		case !errors.Is(err, hub.ErrInvalid) && !errors.Is(err, errors.ErrUnsupported):
 			return err
 		case len(items) > 1:
@@ -59,7 +63,7 @@ func (s *side) send(ctx context.Context) error {
 			continue
 		default:
 			s.sent.Refused.Add(1)
-			s.all.Logger.Warn("bridge: message refused", "side", s.name, "message", items[0].m, "err", err)
+			refused.report(&items[0].m, err)
 		}
 		s.in.drop(len(items))
 		alone = max(0, alone-len(items))

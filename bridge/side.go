@@ -32,9 +32,10 @@ type side struct {
 	echo *memory // of what was sent, or nil
 
 	// Of the goroutine that receives.
-	one   [1]hub.Message
-	held  []item // received, waits for room; a new connection goes on with it
-	space []item // that held lies in
+	one     [1]hub.Message
+	held    []item // received, waits for room; a new connection goes on with it
+	space   []item // that held lies in
+	refused reporter
 
 	// Of the one that sends.
 	batch []hub.Message
