@@ -67,11 +67,14 @@ func (s *filterSet) apply(p span) span {
 
 // ParseFilter reads a filter as the tools of SocketCAN and python-can take it,
 // in hexadecimal: "123:7F0" for the identifiers that are equal to 123 in the
-// bits of the mask, "123~7F0" for those that are not. The mask's bit 31 asks
-// for the width too: with "80000123:80000700" only 29-bit identifiers match,
-// with "00000123:80000700" only 11-bit ones. An identifier alone selects just
-// that one, of 29 bits if it has eight digits, otherwise of 11: "123",
-// "00000123". "~123" is for all but that one, of either width.
+// bits of the mask, "123~7F0" for those that are not. An identifier of eight
+// digits has 29 bits, any other 11, and the mask's bit 31 asks for that too: with
+// "00000123:80000700" only 29-bit identifiers match, with "123:80000700" only
+// 11-bit ones. An identifier alone selects just that one: "123", "00000123".
+// "~123" is for all but that one, of either width.
+//
+// What a [Filter] cannot do is an error: to tell remote frames by the mask's bit
+// 30, or to invert a filter for one width.
 func ParseFilter(text string) (Filter, error) {
 	bad := func(format string, args ...any) (Filter, error) {
 		return Filter{}, fmt.Errorf("hub: filter %q: %s", text, fmt.Sprintf(format, args...))
@@ -101,12 +104,16 @@ func ParseFilter(text string) (Filter, error) {
 		return bad("identifier: want one to eight hexadecimal digits")
 	case !okMask:
 		return bad("mask: want one to eight hexadecimal digits")
+	case id&errorBit != 0:
+		return bad("identifier with bit 29: error frames pass every filter")
+	case mask&extendedBit != 0 && text[at] == '~':
+		return bad("mask with bit 31 behind ~: identifiers of the other width would not match either")
 	case mask&remoteBit != 0:
 		return bad("mask with bit 30: data and remote frames cannot be told apart")
 	}
 	f := Filter{ID: id & maxExtended, Mask: mask & maxExtended, Invert: text[at] == '~'}
 	if mask&extendedBit != 0 {
-		f.ExtendedOnly = id&extendedBit != 0
+		f.ExtendedOnly = at == 8 // digits, as candump has it
 		f.StandardOnly = !f.ExtendedOnly
 	}
 	return f, nil

@@ -625,6 +625,8 @@ func TestParseFilter(t *testing.T) {
 		{"0:0", hub.Filter{}},
 		{"00000123:1fffffff", hub.Filter{ID: 0x123, Mask: 0x1FFFFFFF}},
 		{"80000123:80000700", hub.Filter{ID: 0x123, Mask: 0x700, ExtendedOnly: true}},
+		{"00000123:80000700", hub.Filter{ID: 0x123, Mask: 0x700, ExtendedOnly: true}},
+		{"12345678:9FFFFFFF", hub.Filter{ID: 0x12345678, Mask: 0x1FFFFFFF, ExtendedOnly: true}},
 		{"123:80000700", hub.Filter{ID: 0x123, Mask: 0x700, StandardOnly: true}},
 		{"123", hub.Filter{ID: 0x123, Mask: 0x1FFFFFFF, StandardOnly: true}},
 		{"7", hub.Filter{ID: 7, Mask: 0x1FFFFFFF, StandardOnly: true}},
@@ -653,6 +655,8 @@ func TestParseFilterRefusesWithTheReason(t *testing.T) {
 		"123:7FF:1":     "mask: want one to eight",
 		"123456789:7FF": "identifier: want one to eight",
 		"123:400007FF":  "remote",
+		"20000004:7FF":  "bit 29",
+		"123~800007FF":  "behind ~",
 	} {
 		_, err := hub.ParseFilter(text)
 		if err == nil || !strings.Contains(err.Error(), reason) || !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
