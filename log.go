@@ -130,6 +130,7 @@ func (p *player) Close() error {
 func (p *player) run() {
 	defer close(p.done)
 	defer close(p.queue)
+	defer p.first.Close() // where the play ends before it is read
 	for e, err := range canlog.Pace(p.ctx, p.wanted(), &p.pace) {
 		if p.ctx.Err() != nil {
 			return // err may be that
@@ -155,12 +156,17 @@ func (p *player) wanted() iter.Seq2[canlog.Entry, error] {
 					return
 				}
 			}
-			entries := 0
+			messages := 0
 			for e, err := range r.Entries() {
-				if err == nil && (p.channel != "" && e.Channel != p.channel || !p.passes(e.Message)) {
-					continue
+				if err == nil {
+					if p.channel != "" && e.Channel != p.channel || !p.passes(e.Message) {
+						if p.ctx.Err() != nil {
+							break // nobody else asks, in a long log without a message to play
+						}
+						continue
+					}
+					messages++
 				}
-				entries++
 				if !yield(e, err) {
 					r.Close()
 					return
@@ -168,7 +174,7 @@ func (p *player) wanted() iter.Seq2[canlog.Entry, error] {
 			}
 			r.Close()
 			r = nil
-			if entries == 0 {
+			if messages == 0 {
 				return // there is nothing to play for ever
 			}
 		}
