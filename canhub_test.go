@@ -141,6 +141,18 @@ func TestLogURLsPlayALogAtItsPace(t *testing.T) {
 	}
 }
 
+func TestALogURLWithSlashesHasTheWholePath(t *testing.T) {
+	path := filepath.ToSlash(write(t, "drive.log", drive))
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // C:/drive.log
+	}
+	for _, url := range []string{"log:" + path, "log://" + path} {
+		if m, err := open(t, &canhub.Opener{}, url).Recv(t.Context()); err != nil || m.ID != 0x123 {
+			t.Errorf("%s: received %v, %v", url, m, err)
+		}
+	}
+}
+
 func TestALogIsListenOnlyAndEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, &canhub.Opener{}, "log:"+write(t, "drive.log", drive)+"?loop=forever")
@@ -227,6 +239,7 @@ func TestWrongURLsAreErrorsThatSayWhatIsRight(t *testing.T) {
 		{"hub:can0?listen&own", "OwnMessages with ListenOnly"},
 		{"hub:", "want hub:CHANNEL"},
 		{"hub://can0", "want hub:CHANNEL"},
+		{"hub:///can0", "want hub:CHANNEL"},
 		{"hub:can0#1", "a # must be written as %23"},
 		{"hub:can0?name=%zz", "invalid URL escape"},
 		{"hub:%zz", "invalid URL escape"},
@@ -245,6 +258,8 @@ func TestWrongURLsAreErrorsThatSayWhatIsRight(t *testing.T) {
 		{"log:no/such.log", "no/such.log"},
 		{"log:", "want log:FILE"},
 		{"log://host/drive.log", "want log:FILE"},
+		{"log:///no/such.log", "open /no/such.log"},
+		{"multicast:///239.74.163.2", "not an IP address"},
 	} {
 		b, err := (&canhub.Opener{Hub: h}).Open(t.Context(), tt.url)
 		if b != nil || err == nil || !strings.HasPrefix(err.Error(), "canhub: ") || !strings.Contains(err.Error(), tt.want) {

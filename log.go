@@ -2,10 +2,12 @@ package canhub
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"iter"
 	"math"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/canhub-go/canhub/canlog"
@@ -64,7 +66,10 @@ func openLog(_ context.Context, _ *Opener, a *address) (hub.Bus, error) {
 	case a.err != nil:
 		return nil, a.err
 	case a.host != "" || a.path == "":
-		return nil, fmt.Errorf("want log:FILE, or log:/FILE with its whole path")
+		return nil, errors.New("want log:FILE, or log:/FILE with its whole path")
+	}
+	if whole := strings.TrimPrefix(p.path, "/"); filepath.VolumeName(whole) != "" {
+		p.path = whole // log:///C:/drive.log
 	}
 	var err error
 	if p.first, err = canlog.Open(p.path); err != nil {

@@ -34,9 +34,7 @@ type Option struct {
 }
 
 // Schemes returns all kinds of URLs that [Open] knows.
-func Schemes() []Scheme { return slices.Clone(schemes()) }
-
-func schemes() []Scheme {
+func Schemes() []Scheme {
 	filter := Option{"filter", "ID:MASK", "receive only what matches, also ID~MASK or ID; may be there several times, any match is enough"}
 	return []Scheme{
 		{
@@ -82,7 +80,7 @@ func schemes() []Scheme {
 
 // parse splits a URL, and checks its scheme and the names of its options.
 func parse(text string) (Scheme, *address, error) {
-	all := schemes()
+	all := Schemes()
 	bad := func(format string, args ...any) (Scheme, *address, error) {
 		return Scheme{}, nil, fmt.Errorf("canhub: URL %q: %s", text, fmt.Sprintf(format, args...))
 	}
@@ -120,6 +118,9 @@ func parse(text string) (Scheme, *address, error) {
 	a := &address{options: options}
 	if host, isHost := strings.CutPrefix(rest, "//"); isHost {
 		a.host, a.path, _ = strings.Cut(host, "/")
+		if a.host == "" && a.path != "" {
+			a.path = "/" + a.path // a whole path, as in file:///FILE
+		}
 	} else {
 		a.path = rest
 	}
@@ -231,7 +232,7 @@ func openHub(_ context.Context, o *Opener, a *address) (hub.Bus, error) {
 	switch {
 	case a.err != nil:
 		return nil, a.err
-	case a.host != "" || a.path == "":
+	case a.host != "" || a.path == "" || a.path[0] == '/':
 		return nil, errors.New("want hub:CHANNEL")
 	case o.Hub == nil:
 		return nil, errors.New("there is no hub in this process: it takes an Opener with a Hub")
