@@ -48,7 +48,7 @@ const maxBitrate = 1_000_000_000
 // ParseBitrate reads a bitrate such as "500k", "83333" or, with that of the data
 // behind a comma, "500k,2M". The letter k or M stands for a thousand or a million,
 // and a number in front of one may have a decimal point: "83.333k". Rates are
-// from 1 to 1000M.
+// from 1 to 1000M, and that of the data is not the lower one.
 func ParseBitrate(text string) (Bitrate, error) {
 	nominal, data, both := strings.Cut(text, ",")
 	b := Bitrate{Nominal: parseRate(nominal)}
@@ -56,7 +56,10 @@ func ParseBitrate(text string) (Bitrate, error) {
 		b.Data = parseRate(data)
 	}
 	if b.Nominal == 0 || both && b.Data == 0 {
-		return Bitrate{}, fmt.Errorf("hub: bitrate %q: want one such as 500k, or 500k,2M with that of the data", text)
+		return Bitrate{}, fmt.Errorf("hub: bitrate %q: want one such as 500k, or 500k,2M with that of the data, each 1 to 1000M", text)
+	}
+	if both && b.Data < b.Nominal {
+		return Bitrate{}, fmt.Errorf("hub: bitrate %q: the data, behind the comma, cannot be slower than the rest", text)
 	}
 	return b, nil
 }

@@ -281,6 +281,7 @@ func TestParseBitrate(t *testing.T) {
 		{"125000", hub.Bitrate{Nominal: 125_000}, "125k"},
 		{"1", hub.Bitrate{Nominal: 1}, "1"},
 		{"1000M", hub.Bitrate{Nominal: 1_000_000_000}, "1000M"},
+		{"1M,1M", hub.Bitrate{Nominal: 1_000_000, Data: 1_000_000}, "1M,1M"},
 	}
 	for _, tt := range tests {
 		got, err := hub.ParseBitrate(tt.text)
@@ -292,7 +293,7 @@ func TestParseBitrate(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "0", "k", "500k,", ",2M", "500k,0", "-5", "+5", "1.5", "500 k", "1e6", "0x10",
-		"500m", "1001M", "4294967296", "0.0001k", "1.k", "500k,2M,3M", "½k", "0.0k"} {
+		"500m", "1001M", "4294967296", "0.0001k", "1.k", "500k,2M,3M", "½k", "0.0k", "2M,500k"} {
 		if got, err := hub.ParseBitrate(text); err == nil {
 			t.Errorf("ParseBitrate(%q) = %+v, want an error", text, got)
 		}
