@@ -19,8 +19,8 @@ const (
 // diagnose answers requests for the present values (SAE J1979, service 01): of
 // coolant (PID 05), engine speed (0C), vehicle speed (0D) and throttle (11), and
 // which of them there are (00). "7DF#02010C" asks for the engine speed.
-func diagnose(ctx context.Context, tester *hub.Subscriber, start time.Time) {
-	for m := range tester.All(ctx) {
+func diagnose(ctx context.Context, engine *hub.Subscriber, start time.Time) {
+	for m := range engine.All(ctx) {
 		if m.Flags != 0 || m.Len < 3 || m.Data[0] != 2 || m.Data[1] != 0x01 {
 			continue // service 01 is asked for in one frame of two bytes
 		}
@@ -31,7 +31,7 @@ func diagnose(ctx context.Context, tester *hub.Subscriber, start time.Time) {
 		r := hub.Std(idResponse, make([]byte, 8)...)
 		r.Data = [64]byte{byte(2 + len(value)), 0x41, m.Data[2]}
 		copy(r.Data[3:], value)
-		if tester.Send(ctx, r) != nil {
+		if engine.Send(ctx, r) != nil {
 			return
 		}
 	}

@@ -101,3 +101,30 @@ func TestDiagnosisAnswersWhatItIsAsked(t *testing.T) {
 		}
 	})
 }
+
+// Nodes that cannot keep up miss requests, and hold up neither bus.
+func TestAFloodOfRequestsDoesNotStopTheCar(t *testing.T) {
+	drives(t, func(t *testing.T, h *hub.Hub) {
+		time.Sleep(time.Second)
+		for channel, ask := range map[string]hub.Message{"can0": hub.Std(0x7DF, 2, 1, 0x0C), "can1": hub.RTR(0x6F0, 4)} {
+			flood, err := h.Open(channel, &hub.SubscriberOptions{SendOnly: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			for range 100_000 {
+				if err := flood.Send(t.Context(), ask); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if d := time.Since(began); d > 0 {
+				t.Errorf("%v: the bus took %v for what it takes at once", ask, d)
+			}
+		}
+		for _, channel := range []string{"can0", "can1"} {
+			if seen := within(t, join(t, h, channel), time.Second); seen[0x0C0] == 0 {
+				t.Errorf("%s: nothing of the engine in a second", channel)
+			}
+		}
+	})
+}

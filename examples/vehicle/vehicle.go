@@ -67,7 +67,9 @@ func RunSplit(ctx context.Context, h *hub.Hub, powertrain, comfort string, seed 
 		nodes[s.node] = node
 	}
 	receive := func(channel, name string, ids ...uint32) (*hub.Subscriber, error) {
-		o := &hub.SubscriberOptions{Name: name}
+		// As small controllers do, it misses what is too much for it, and does not
+		// make the bus wait.
+		o := &hub.SubscriberOptions{Name: name, Policy: hub.DropNewest}
 		for _, id := range ids {
 			o.Filters = append(o.Filters, hub.Filter{ID: id, Mask: 0x7FF, StandardOnly: true})
 		}
@@ -78,11 +80,11 @@ func RunSplit(ctx context.Context, h *hub.Hub, powertrain, comfort string, seed 
 		return err
 	}
 	defer battery.Close()
-	tester, err := receive(powertrain, "diagnosis", idRequestAll, idRequest)
+	engine, err := receive(powertrain, "diagnosis", idRequestAll, idRequest)
 	if err != nil {
 		return err
 	}
-	defer tester.Close()
+	defer engine.Close()
 	if comfort != powertrain {
 		here, err := receive(powertrain, "gateway", idEngine, idWheels)
 		if err != nil {
@@ -99,7 +101,7 @@ func RunSplit(ctx context.Context, h *hub.Hub, powertrain, comfort string, seed 
 
 	start := time.Now()
 	answers.Go(func() { answer(ctx, battery) })
-	answers.Go(func() { diagnose(ctx, tester, start) })
+	answers.Go(func() { diagnose(ctx, engine, start) })
 	var task *hub.Task
 	for _, s := range senders { // which are in the order of their slots
 		if !sleepUntil(ctx, start.Add(time.Duration(s.slot)*slotTime)) {
