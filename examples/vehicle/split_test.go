@@ -128,3 +128,28 @@ func TestAFloodOfRequestsDoesNotStopTheCar(t *testing.T) {
 		}
 	})
 }
+
+func TestTheBatteryIsEmptyInTheEnd(t *testing.T) {
+	drives(t, func(t *testing.T, h *hub.Hub) {
+		s, err := h.Open("can1", &hub.SubscriberOptions{Filters: []hub.Filter{{ID: 0x6F0, Mask: 0x7FF}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := byte(255)
+		for range 300 {
+			if err := s.Send(t.Context(), hub.RTR(0x6F0, 4)); err != nil {
+				t.Fatal(err)
+			}
+			m, err := s.Recv(t.Context())
+			for ; err == nil && m.Flags&hub.Remote != 0; m, err = s.Recv(t.Context()) {
+			}
+			if err != nil || m.Data[0] > last {
+				t.Fatalf("%v, %v behind a charge of %d", m, err, last)
+			}
+			last = m.Data[0]
+		}
+		if last != 0 {
+			t.Errorf("a charge of %d in the end, want 0", last)
+		}
+	})
+}

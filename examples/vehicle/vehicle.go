@@ -148,7 +148,9 @@ func answer(ctx context.Context, battery *hub.Subscriber) {
 		if m.Flags&hub.Remote == 0 || !sleepUntil(ctx, time.Now().Add(slotTime/2)) {
 			continue
 		}
-		charge--
+		if charge > 0 {
+			charge--
+		}
 		if battery.Send(ctx, hub.Std(idBattery, charge, 0x7E, 0x01, 0x19)) != nil {
 			return
 		}
