@@ -123,10 +123,8 @@ func (r played) received(ok bool) (hub.Message, error) {
 // Close ends the play and waits for that.
 func (p *player) Close() error {
 	p.stop()
-	p.start.Do(func() {
-		p.first.Close()
-		close(p.done)
-	})
+	p.first.Close() // which may be a pipe that run waits for
+	p.start.Do(func() { close(p.done) })
 	<-p.done
 	return nil
 }
@@ -135,7 +133,6 @@ func (p *player) Close() error {
 func (p *player) run() {
 	defer close(p.done)
 	defer close(p.queue)
-	defer p.first.Close() // where the play ends before it is read
 	for e, err := range canlog.Pace(p.ctx, p.wanted(), &p.pace) {
 		if p.ctx.Err() != nil {
 			return // err may be that

@@ -57,8 +57,8 @@ func TestCloseEndsAPlayThatReadsWhatIsNotWanted(t *testing.T) {
 
 func TestAPlayThatEndsBeforeItBeginsClosesItsFile(t *testing.T) {
 	p := openPlayer(t, "(1700000000.000000) can0 123#01\n", "")
-	p.stop()
-	p.run()
+	p.start.Do(func() { p.stop(); p.run() }) // Recv and Close at the same time
+	p.Close()
 	for e, err := range p.first.Entries() {
 		if !errors.Is(err, os.ErrClosed) {
 			t.Errorf("the file is open: %v, %v", e, err)

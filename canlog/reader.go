@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,12 +31,12 @@ type ReaderOptions struct {
 }
 
 // A Reader reads the entries of a log. It is not safe for concurrent use,
-// but for Progress.
+// but for Progress and Close.
 type Reader struct {
 	src    source
 	file   *counted     // nil if the Reader does not come from Open
 	close  func() error // nil if there is nothing to close
-	closed bool
+	closed atomic.Bool
 }
 
 // A source is a log in one of the formats.
@@ -139,13 +140,10 @@ func (r *Reader) Progress() (read, size int64) {
 }
 
 // Close ends the reading, and closes the file if the Reader comes from [Open].
-// It may be called more than once; later calls do nothing.
+// It may be called more than once, from any goroutine; later calls do nothing. On
+// Linux a read that waits for more of a pipe ends with an error then.
 func (r *Reader) Close() error {
-	if r.closed {
-		return nil
-	}
-	r.closed = true
-	if r.close == nil {
+	if r.closed.Swap(true) || r.close == nil {
 		return nil
 	}
 	return r.close()
@@ -153,7 +151,7 @@ func (r *Reader) Close() error {
 
 // next returns the next entry, io.EOF, or an error with its place.
 func (r *Reader) next() (Entry, error) {
-	if r.closed {
+	if r.closed.Load() {
 		return Entry{}, fmt.Errorf("canlog: %s: read: %w", r.src.where(), os.ErrClosed)
 	}
 	return r.src.next()
