@@ -153,6 +153,14 @@ func TestALogURLWithSlashesHasTheWholePath(t *testing.T) {
 	}
 }
 
+func TestNamesWithPercentAndHashAreEscaped(t *testing.T) {
+	path := write(t, "100% #1.log", drive)
+	url := "log:" + strings.NewReplacer("%", "%25", "#", "%23").Replace(path)
+	if m, err := open(t, &canhub.Opener{}, url).Recv(t.Context()); err != nil || m.ID != 0x123 {
+		t.Errorf("%s: received %v, %v", url, m, err)
+	}
+}
+
 func TestALogIsListenOnlyAndEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, &canhub.Opener{}, "log:"+write(t, "drive.log", drive)+"?loop=forever")

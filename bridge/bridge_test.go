@@ -81,10 +81,8 @@ func TestFilterRewriteAndRefusalAreCounted(t *testing.T) {
 		hubtest.Want(t, y, hub.Ext(0x101), errFrame)
 		send(t, y, hub.Std(1))
 		hubtest.WantNone(t, x)
-		c := &st.AToB
-		if c.Received.Load() != 4 || c.Forwarded.Load() != 2 || c.Filtered.Load() != 1 || c.Refused.Load() != 1 || st.BToA.Filtered.Load() != 1 {
-			t.Errorf("wrong counts")
-		}
+		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 4, Forwarded: 2, Filtered: 1, Refused: 1})
+		wantCounts(t, &st.BToA, bridge.Snapshot{Received: 1, Filtered: 1})
 	})
 }
 

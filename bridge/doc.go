@@ -37,7 +37,8 @@
 // others send there; a note of a frame that did not arrive is forgotten after
 // [RingMemory], or when [RingNotes] later ones are waiting. Until then it can be
 // mistaken for an equal frame. So do not give filters to the subscribers under
-// bridges of a Ring: give them to the bridges.
+// bridges of a Ring: give them to the bridges. And where a bus holds a frame up
+// for longer than that, the frame counts as new and can go round once more.
 //
 // A bridge is in the ring while it is connected. What its bus had queued for it
 // before, say because Run began long after the bus was opened, counts as new and

@@ -50,7 +50,7 @@ type Side struct {
 	// Name is the bus's name in the Ring, the same in all bridges on that bus.
 	// Default: empty.
 	Name string
-	// Echo is how long after a Send this bus may deliver it to the bridge
+	// Echo is how long after a Send began this bus may deliver it to the bridge
 	// itself, not marked [hub.Own]. See the package comment. Default: 0, the bus
 	// does not.
 	Echo time.Duration
