@@ -25,7 +25,7 @@ type bridgeFlags struct {
 	echoA, echoB       time.Duration
 	redial             bool
 	minPause, maxPause time.Duration
-	stats              time.Duration
+	interval           time.Duration
 	json               bool
 }
 
@@ -33,10 +33,10 @@ type bridgeFlags struct {
 func (a *app) bridge() *cobra.Command {
 	var o bridgeFlags
 	cmd := &cobra.Command{
-		Use:   "bridge A B",
+		Use:   "bridge BUS BUS",
 		Short: "Connect two buses",
-		Long: `bridge forwards the frames of each of two buses to the other, until it is
-interrupted or one of them fails. A log: bus is played to the other one; at its
+		Long: `Bridge forwards the frames of each of two buses, A and B in this order, to the
+other, until it is interrupted or one of them fails. A log: bus is played to the other one; at its
 end, when all is forwarded, the bridge ends too.
 
 Identifiers are in hex, of three digits, or of eight for 29-bit ones. Filters see
@@ -48,31 +48,38 @@ frame put on that bus is expected back, and dropped, for this long.`,
 		Example: `  canhub bridge multicast://239.74.163.2 multicast:
   canhub bridge 'log:drive.log?speed=10' multicast:
   canhub bridge --one-way --filter-ab 100:700 --map-ab 123=18FEF123 multicast://239.74.163.2 multicast:
-  canhub bridge --redial --life 500ms --stats 10s multicast://239.74.163.2 multicast://239.74.163.3`,
-		Args: someArgs(2, 2, "two buses"),
+  canhub bridge --redial --life 500ms --interval 10s multicast://239.74.163.2 multicast://239.74.163.3`,
+		Args: someArgs(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			l, err := o.link(args)
+			if err := wantPositive(cmd, "life", "echo-a", "echo-b", "min-pause", "max-pause", "interval"); err != nil {
+				return err
+			}
+			buses, err := parseBuses(args)
 			if err != nil {
 				return err
 			}
-			return a.runBridge(cmd.Context(), l, &o, args)
+			l, err := a.link(&o, buses)
+			if err != nil {
+				return err
+			}
+			return a.runBridge(cmd.Context(), l, &o, buses)
 		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.BoolVar(&o.oneWay, "one-way", false, "forward from A to B only")
-	f.StringArrayVar(&o.filterAB, "filter-ab", nil, "from A to B only what matches `FILTER`: ID:MASK, ID~MASK, ID or ~ID; may be there several times")
-	f.StringArrayVar(&o.filterBA, "filter-ba", nil, "from B to A only what matches `FILTER`")
-	f.StringArrayVar(&o.mapAB, "map-ab", nil, "from A to B give OLD the identifier NEW, as `OLD=NEW`; may be there several times")
-	f.StringArrayVar(&o.mapBA, "map-ba", nil, "from B to A give OLD the identifier NEW, as `OLD=NEW`")
-	f.DurationVar(&o.life, "life", 0, "drop frames that could not be forwarded for this long (default never)")
-	f.DurationVar(&o.echoA, "echo-a", 0, "A delivers what is sent on it back within this time (default it does not)")
-	f.DurationVar(&o.echoB, "echo-b", 0, "B delivers what is sent on it back within this time (default it does not)")
+	f.StringArrayVar(&o.filterAB, "filter-ab", nil, "forward from A to B only what matches `FILTER`: "+filterForms)
+	f.StringArrayVar(&o.filterBA, "filter-ba", nil, "the same from B to A, `FILTER` by filter")
+	f.StringArrayVar(&o.mapAB, "map-ab", nil, "from A to B give OLD the identifier NEW, as `OLD=NEW`; may be given several times")
+	f.StringArrayVar(&o.mapBA, "map-ba", nil, "from B to A give OLD the identifier NEW, as `OLD=NEW`; may be given several times")
+	f.DurationVar(&o.life, "life", 0, "drop frames that could not be forwarded for this `TIME` (default never)")
+	f.DurationVar(&o.echoA, "echo-a", 0, "A delivers what is sent on it back within this `TIME` (default it does not)")
+	f.DurationVar(&o.echoB, "echo-b", 0, "B delivers what is sent on it back within this `TIME` (default it does not)")
 	f.BoolVar(&o.redial, "redial", false, "open a bus that fails again")
-	f.DurationVar(&o.minPause, "min-pause", 100*time.Millisecond, "first pause before that; it doubles each time")
-	f.DurationVar(&o.maxPause, "max-pause", 30*time.Second, "longest pause before that")
-	f.DurationVar(&o.stats, "stats", 0, "print counters on stderr this often (default only at the end)")
-	f.BoolVar(&o.json, "json", false, "print counters on stdout, as JSON")
+	f.DurationVar(&o.minPause, "min-pause", 100*time.Millisecond, "first pause before that, a `TIME` that doubles each time")
+	f.DurationVar(&o.maxPause, "max-pause", 30*time.Second, "longest pause before that, a `TIME`")
+	f.DurationVarP(&o.interval, "interval", "i", 0, "tell the counters each time this `TIME` is over (default only at the end)")
+	f.BoolVar(&o.json, "json", false, "show the counters on stdout, as a JSON object in a line")
 	return cmd
 }
 
@@ -84,23 +91,25 @@ type busLink struct {
 	logs    [2]*logEnd   // nil if the side is no log
 }
 
-// link returns what the flags ask for between the two buses of args.
-func (o *bridgeFlags) link(args []string) (*busLink, error) {
-	isLog := func(i int) bool { return strings.HasPrefix(strings.ToLower(busURL(args[i])), "log:") }
+// link returns what the flags ask for between two buses.
+func (a *app) link(o *bridgeFlags, buses []*namedBus) (*busLink, error) {
+	urls := [2]string{buses[0].url, buses[1].url}
+	logs := [2]bool{isLog(urls[0]), isLog(urls[1])}
 	l := &busLink{}
 	l.options = bridge.Options{
 		Stats:    &l.stats,
+		Logger:   a.logger(),
 		LifeSpan: o.life,
 		A:        bridge.Side{Echo: o.echoA},
 		B:        bridge.Side{Echo: o.echoB},
-		AToB:     bridge.Direction{Off: isLog(1)},
-		BToA:     bridge.Direction{Off: isLog(0) || o.oneWay},
+		AToB:     bridge.Direction{Off: logs[1]},
+		BToA:     bridge.Direction{Off: logs[0] || o.oneWay},
 	}
 	var err error
-	if l.sels[0], err = parseSelection(o.filterAB); err != nil {
+	if l.sels[0], err = parseSelection("--filter-ab", o.filterAB); err != nil {
 		return nil, err
 	}
-	if l.sels[1], err = parseSelection(o.filterBA); err != nil {
+	if l.sels[1], err = parseSelection("--filter-ba", o.filterBA); err != nil {
 		return nil, err
 	}
 	if l.options.AToB.Rewrite, err = parseMap("--map-ab", o.mapAB); err != nil {
@@ -110,44 +119,37 @@ func (o *bridgeFlags) link(args []string) (*busLink, error) {
 		return nil, err
 	}
 	switch {
-	case busURL(args[0]) == busURL(args[1]):
-		return nil, usagef("both sides are the bus %s", busURL(args[0]))
-	case isLog(0) && isLog(1):
+	case urls[0] == urls[1]:
+		return nil, usagef("both sides are the bus %s", urls[0])
+	case logs[0] && logs[1]:
 		return nil, usagef("both sides are logs, and none can be sent to")
-	case isLog(1) && o.oneWay:
-		return nil, usagef("%s is a log: nothing can be sent to it", busURL(args[1]))
-	case o.life < 0 || o.echoA < 0 || o.echoB < 0 || o.stats < 0 || o.minPause < 0:
-		return nil, usagef("--life, --echo-a, --echo-b, --stats and --min-pause: want no negative time")
+	case logs[1] && o.oneWay:
+		return nil, usagef("%s is a log: nothing can be sent to it", urls[1])
 	case o.maxPause < o.minPause:
 		return nil, usagef("--max-pause %v: less than --min-pause %v", o.maxPause, o.minPause)
 	}
-	for i, counts := range []*bridge.Counts{&l.stats.AToB, &l.stats.BToA} {
-		if isLog(i) {
-			l.logs[i] = &logEnd{counts: counts}
+	for i, b := range buses {
+		if logs[i] {
+			l.logs[i] = &logEnd{unread: unread{log: b.name, errs: a.err}}
 		}
 	}
 	return l, nil
 }
 
-// runBridge connects the buses of args.
-func (a *app) runBridge(ctx context.Context, l *busLink, o *bridgeFlags, args []string) error {
-	l.options.Logger = a.logger()
-	all, err := a.openAll(ctx, args)
-	if err != nil {
+// runBridge connects two buses.
+func (a *app) runBridge(ctx context.Context, l *busLink, o *bridgeFlags, buses []*namedBus) error {
+	if err := a.open(ctx, buses); err != nil {
 		return err
 	}
-	urls := [2]string{all[0].url, all[1].url}
 	if o.redial {
-		l.redial(o, urls, (&canhub.Opener{Logger: l.options.Logger}).Open)
+		l.redial(o, [2]string{buses[0].url, buses[1].url}, (&canhub.Opener{Logger: l.options.Logger}).Open)
 	}
-	fmt.Fprintf(a.err, "canhub: bridge: side a is %s, side b is %s\n", urls[0], urls[1])
-	err = a.counted(l, o, func() error {
-		return l.run(ctx, all[0].Bus, all[1].Bus) // which may receive in batches
+	fmt.Fprintf(a.err, "canhub: bridge: side a is %s, %s; side b is %s, %s\n",
+		buses[0].name, buses[0].url, buses[1].name, buses[1].url)
+	err := a.counted(ctx, l, o, func(ctx context.Context) error {
+		return l.run(ctx, buses[0].Bus, buses[1].Bus) // which may receive in batches
 	})
-	if cerr := closeAll(all); err == nil {
-		err = cerr
-	}
-	return named(err, urls)
+	return errors.Join(named(err, names(buses)), closeAll(buses))
 }
 
 // redial makes the sides open their URLs again when they fail, all but logs,
@@ -169,49 +171,59 @@ func (l *busLink) redial(o *bridgeFlags, urls [2]string, open func(context.Conte
 }
 
 // named names the bus in place of the side in an error.
-func named(err error, urls [2]string) error {
-	var side *bridge.SideError
-	if !errors.As(err, &side) {
+func named(err error, names []string) error {
+	side, ok := errors.AsType[*bridge.SideError](err)
+	if !ok {
 		return err
 	}
-	url := urls[0]
+	name := names[0]
 	if side.Side == "b" {
-		url = urls[1]
+		name = names[1]
 	}
-	return fmt.Errorf("bridge: %s: %w", url, side.Err)
+	return fmt.Errorf("%s: %w", name, side.Err)
 }
 
-// counted prints the counters at the end of run, and as often as asked for
-// before that.
-func (a *app) counted(l *busLink, o *bridgeFlags, run func() error) error {
-	print := func() {
+// counted tells the counters at the end of run, and as often as asked for before
+// that. If that cannot be written it ends run, and returns why.
+func (a *app) counted(ctx context.Context, l *busLink, o *bridgeFlags, run func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	tell := func() error {
 		if o.json {
-			fmt.Fprintf(a.out, "%s\n", l.json())
-		} else {
-			fmt.Fprintf(a.err, "canhub: %s\n", l.text())
+			_, err := fmt.Fprintf(a.out, "%s\n", l.json())
+			return err
 		}
+		fmt.Fprintf(a.err, "canhub: %s\n", l.text())
+		return nil
 	}
-	defer print()
-	if o.stats == 0 {
-		return run()
+	if o.interval == 0 {
+		return errors.Join(run(ctx), tell())
 	}
 	var wg sync.WaitGroup
 	done := make(chan struct{}) // closed when run has ended
+	var failed error            // for who has waited
 	wg.Go(func() {
-		tick := time.NewTicker(o.stats)
+		tick := time.NewTicker(o.interval)
 		defer tick.Stop()
 		for {
 			select {
 			case <-tick.C:
-				print()
+				if failed = tell(); failed != nil {
+					cancel()
+					return
+				}
 			case <-done:
 				return
 			}
 		}
 	})
-	defer wg.Wait()
-	defer close(done)
-	return run()
+	err := run(ctx)
+	close(done)
+	wg.Wait()
+	if failed != nil {
+		return failed // run was canceled for it
+	}
+	return errors.Join(err, tell())
 }
 
 // parseMap returns a Rewrite of OLD=NEW texts, or nil if there are none.

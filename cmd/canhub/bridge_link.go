@@ -25,8 +25,10 @@ func (l *busLink) run(ctx context.Context, a, b hub.Bus) error {
 		if errors.As(err, &side) && side.Side == name && side.Err == errPlayed {
 			err = nil
 		}
-		if bad := l.logs[i].bad; bad > 0 && (err == nil || ctx.Err() != nil) {
-			err = &bridge.SideError{Side: name, Err: fmt.Errorf("%s could not be read", number(bad, "entry"))}
+		if err == nil || ctx.Err() != nil {
+			if bad := l.logs[i].unread.failure(); bad != nil {
+				err = bad
+			}
 		}
 	}
 	return err
@@ -36,8 +38,7 @@ func (l *busLink) run(ctx context.Context, a, b hub.Bus) error {
 func (l *busLink) wrap(side int, bus hub.Bus) hub.Bus {
 	counts := []*bridge.Counts{&l.stats.AToB, &l.stats.BToA}[side]
 	if end := l.logs[side]; end != nil {
-		end.Bus, end.warn = bus, func(err error) { l.options.Logger.Warn(logText(err)) }
-		bus = end
+		end.Bus, bus = bus, end
 	}
 	if sel := &l.sels[side]; len(sel.any)+len(sel.not) > 0 {
 		bus = &filtered{bus, sel, counts}
@@ -63,60 +64,6 @@ func (f *filtered) Recv(ctx context.Context) (hub.Message, error) {
 		f.counts.Filtered.Add(1)
 		if err := ctx.Err(); err != nil {
 			return hub.Message{}, err // Recv would go on with what is queued
-		}
-	}
-}
-
-// errPlayed is the end of a log that is played on one side.
-var errPlayed = errors.New("played to its end")
-
-// A logEnd is a log as the bus of one side. It passes over lines that cannot be
-// read, and fails at its end, though not before all is forwarded.
-type logEnd struct {
-	hub.Bus
-	counts *bridge.Counts // from this side
-	warn   func(error)
-	bad    uint64 // lines
-}
-
-func (l *logEnd) Recv(ctx context.Context) (hub.Message, error) {
-	for {
-		m, err := l.Bus.Recv(ctx)
-		switch {
-		case err == nil:
-			return m, nil
-		case lineError(err):
-			if l.bad++; l.bad <= maxShown {
-				l.warn(err)
-			}
-			continue
-		case !errors.Is(err, hub.ErrClosed):
-			return m, err
-		}
-		if err := l.settle(ctx); err != nil {
-			return m, err
-		}
-		return m, errPlayed
-	}
-}
-
-// settle waits until what was received has been forwarded or dropped. The bridge
-// does not tell when, so it looks.
-func (l *logEnd) settle(ctx context.Context) error {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		waiting := l.counts.Received.Load()
-		for _, c := range counters(l.counts)[1:] {
-			waiting -= c.n
-		}
-		if waiting == 0 {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
 		}
 	}
 }

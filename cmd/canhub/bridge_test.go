@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"reflect"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/canhub-go/canhub"
 	"github.com/canhub-go/canhub/bridge"
+	"github.com/canhub-go/canhub/canlog"
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
 )
@@ -23,12 +25,15 @@ import (
 func newLink(t *testing.T, o bridgeFlags, a, b string) (*busLink, *bytes.Buffer) {
 	t.Helper()
 	o.maxPause = max(o.maxPause, o.minPause)
-	l, err := o.link([]string{a, b})
+	buses, err := parseBuses([]string{a, b})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
-	l.options.Logger = (&app{err: &said}).logger()
+	l, err := (&app{err: &said}).link(&o, buses)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return l, &said
 }
 
@@ -95,7 +100,7 @@ func TestBridgePassesOverLinesThatCannotBeRead(t *testing.T) {
 		node := hubtest.Open(t, h, "b", nil)
 		l, said := newLink(t, bridgeFlags{}, "log:x.log", "hub:b")
 		err := l.run(t.Context(), openLog(t, "(1.0) can0 001#\nrubbish\n(1.0) can0 003#\n"), hubtest.Open(t, h, "b", nil))
-		if err = named(err, [2]string{"log:x.log", "hub:b"}); err == nil || err.Error() != "bridge: log:x.log: 1 entry could not be read" {
+		if err == nil || err.Error() != "x: 1 entry could not be read" {
 			t.Errorf("run = %v", err)
 		}
 		if !strings.Contains(said.String(), "x.log:2:1: ") {
@@ -182,11 +187,11 @@ func TestBridgeFailureNamesTheBus(t *testing.T) {
 		for _, tt := range []struct {
 			close int
 			want  string
-		}{{0, "bridge: hub:a: hub: closed"}, {1, "bridge: hub:b: hub: closed"}} {
+		}{{0, "a: hub: closed"}, {1, "b: hub: closed"}} {
 			l, _ := newLink(t, bridgeFlags{}, "hub:a", "hub:b")
 			buses := []hub.Bus{hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)}
 			buses[tt.close].Close()
-			err := named(l.run(t.Context(), buses[0], buses[1]), [2]string{"hub:a", "hub:b"})
+			err := named(l.run(t.Context(), buses[0], buses[1]), []string{"a", "b"})
 			if !errors.Is(err, hub.ErrClosed) || err.Error() != tt.want {
 				t.Errorf("run = %v, want %s", err, tt.want)
 			}
@@ -232,7 +237,6 @@ func TestBridgePlaysALogOnlyOnce(t *testing.T) {
 	}
 }
 
-// A log on one side waits until all others sum up to what was received.
 func TestCountersAreAllThatABridgeCounts(t *testing.T) {
 	var c bridge.Counts
 	v := reflect.ValueOf(&c).Elem()
@@ -259,14 +263,52 @@ func TestCountersArePrintedAsOftenAsAskedFor(t *testing.T) {
 			l, _ := newLink(t, bridgeFlags{}, "hub:a", "hub:b")
 			var out, err bytes.Buffer
 			a := &app{nil, &out, &err}
-			a.counted(l, &bridgeFlags{stats: time.Second, json: json}, func() error {
+			if err := a.counted(t.Context(), l, &bridgeFlags{interval: time.Second, json: json}, func(context.Context) error {
 				time.Sleep(2500 * time.Millisecond)
 				return nil
-			})
+			}); err != nil {
+				t.Error(err)
+			}
 			lines := [2]int{strings.Count(out.String(), "\n"), strings.Count(err.String(), "\n")}
 			if want := map[bool][2]int{false: {0, 3}, true: {3, 0}}[json]; lines != want {
 				t.Errorf("%v lines on stdout and stderr, want %v", lines, want)
 			}
 		})
 	}
+}
+
+// A full disk or a closed pipe ends the bridge: nobody hears the counters.
+func TestCountersThatCannotBeWrittenAreAnError(t *testing.T) {
+	for _, interval := range []time.Duration{0, time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			l, _ := newLink(t, bridgeFlags{}, "hub:a", "hub:b")
+			a := &app{nil, &brokenWriter{}, io.Discard}
+			err := a.counted(t.Context(), l, &bridgeFlags{interval: interval, json: true}, func(ctx context.Context) error {
+				if interval > 0 {
+					<-ctx.Done()
+				}
+				return ctx.Err()
+			})
+			if !errors.Is(err, errFull) || strings.Contains(err.Error(), "context") {
+				t.Errorf("every %v: %v, want %v", interval, err, errFull)
+			}
+		})
+	}
+}
+
+// A log of nothing that can be read, played for ever, has no end of its own.
+func TestBridgeOfALogWithoutEntriesEndsWithItsContext(t *testing.T) {
+	bus := unreadable{}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	l := &logEnd{Bus: bus, unread: unread{log: "x", errs: io.Discard}}
+	if _, err := l.Recv(ctx); err != ctx.Err() || err == nil {
+		t.Errorf("Recv = %v, want the ctx's error", err)
+	}
+}
+
+type unreadable struct{ hub.Bus }
+
+func (unreadable) Recv(context.Context) (hub.Message, error) {
+	return hub.Message{}, &canlog.LineError{}
 }

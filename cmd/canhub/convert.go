@@ -24,7 +24,7 @@ func (a *app) convert() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "convert IN OUT",
 		Short: "Write a log in another format",
-		Long: `convert writes the log IN as OUT. The ends of their names tell the formats: .log
+		Long: `Convert writes the log IN as OUT. The ends of their names tell the formats: .log
 (candump), .asc, .blf, .csv, .trc, all but .blf also with .gz; "-" is stdin or
 stdout, and candump unless --from and --to say otherwise.
 
@@ -42,7 +42,7 @@ to other names.`,
   canhub convert --from-time 1m --to-time 2m drive.log minute.blf
   canhub convert drive.blf - | grep ' 123#'
   zcat drive.log.gz | canhub convert --to asc - - > drive.asc`,
-		Args: someArgs(2, 2, "IN OUT"),
+		Args: someArgs(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			talk := &talker{out: a.err}
@@ -62,10 +62,10 @@ to other names.`,
 			if c.rename, err = parseRenames(channels); err != nil {
 				return err
 			}
-			if c.log.sel, err = parseSelection(filters); err != nil {
+			if c.log.sel, err = parseSelection("--filter", filters); err != nil {
 				return err
 			}
-			if err := span(fromTime, toTime, "--from-time", "--to-time"); err != nil {
+			if err := span(fromTime, toTime); err != nil {
 				return err
 			}
 			if utc {
@@ -87,7 +87,7 @@ to other names.`,
 				if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 					return errors.New("interrupted: the log is not complete")
 				}
-				return logFailure{err}
+				return err
 			}
 			if !quiet {
 				c.summarize(time.Since(begin))
@@ -102,16 +102,16 @@ to other names.`,
 	f.SortFlags = false
 	f.StringVar(&from, "from", "", "`FORMAT` of IN: "+strings.Join(formatNames(), ", "))
 	f.StringVar(&to, "to", "", "`FORMAT` of OUT")
-	f.StringArrayVar(&channels, "channel", nil, "rename a channel, as `OLD=NEW`; may be there several times")
+	f.StringArrayVar(&channels, "channel", nil, "give channel OLD the name NEW, as `OLD=NEW`; may be given several times")
 	f.StringSliceVar(&numbers, "numbers", nil, "`NAMES` of the channels 1, 2 and so on, with commas, where a format has numbers")
-	f.StringArrayVarP(&filters, "filter", "f", nil, "only what matches `FILTER`: ID:MASK, ID~MASK, ID or ~ID, in hex; may be there several times")
-	f.DurationVar(&fromTime, "from-time", 0, "begin this long behind the first entry")
-	f.DurationVar(&toTime, "to-time", 0, "end at the first entry that is this long behind the first (default all)")
+	f.StringArrayVarP(&filters, "filter", "f", nil, "write only what matches `FILTER`: "+filterForms)
+	f.DurationVar(&fromTime, "from-time", 0, "begin this `TIME` behind the log's first entry")
+	f.DurationVar(&toTime, "to-time", 0, "end at the first entry that is this `TIME` behind the log's first (default all)")
 	f.BoolVar(&nanoseconds, "nanoseconds", false, "write times to the nanosecond, not the microsecond")
 	f.BoolVar(&direction, "direction", false, "write R or T behind the frames of a candump log")
 	f.BoolVar(&utc, "utc", false, "dates of ASC logs are in UTC, not in local time")
 	f.BoolVar(&force, "force", false, "replace OUT if it is there")
-	f.BoolVarP(&quiet, "quiet", "q", false, "neither progress nor summary")
+	f.BoolVarP(&quiet, "quiet", "q", false, "show neither progress nor summary")
 	f.BoolVar(&ignoreErrors, "ignore-errors", false, "end with code 0 despite lines and entries that were passed over")
 	return cmd
 }

@@ -176,7 +176,7 @@ func (c *conversion) summarize(took time.Duration) {
 // failure returns an error that counts what is missing, or nil.
 func (c *conversion) failure() error {
 	var what []string
-	if err := c.log.failure(); err != nil {
+	if err := c.log.unread.failure(); err != nil {
 		what = append(what, err.Error())
 	}
 	if c.total > 0 {

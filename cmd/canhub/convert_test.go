@@ -114,10 +114,10 @@ func TestAConversionOfNothingCanBeInterrupted(t *testing.T) {
 	write(t, in, strings.Repeat("rubbish\n(1.000000) can0 123#\n", 1000))
 	ctx, cancel := context.WithCancel(t.Context())
 	c, _ := newConversion(t, in, "-")
-	c.log.sel, _ = parseSelection([]string{"7FF"})
+	c.log.sel, _ = parseSelection("--filter", []string{"7FF"})
 	c.began = cancel
-	if err := c.run(ctx); err != context.Canceled || c.log.bad > 1 {
-		t.Errorf("run = %v, %d bad lines, want the ctx's error at once", err, c.log.bad)
+	if err := c.run(ctx); err != context.Canceled || c.log.unread.n > 1 {
+		t.Errorf("run = %v, %d bad lines, want the ctx's error at once", err, c.log.unread.n)
 	}
 }
 

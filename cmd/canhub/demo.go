@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +33,12 @@ processes reach it. That can leave the machine: so it takes the flag.`,
   canhub demo --connect can0=multicast://239.74.163.2?iface=lo`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := wantPositive(cmd, "duration"); err != nil {
+				return err
+			}
+			if all && quiet {
+				return usagef("--all and --quiet: want one of them")
+			}
 			var links []link
 			if overMulticast {
 				links = append(links, link{"can0", "multicast:", "--multicast"})
@@ -41,6 +48,9 @@ processes reach it. That can leave the machine: so it takes the flag.`,
 				if err != nil {
 					return err
 				}
+				if l.channel != "can0" && l.channel != "can1" {
+					return usagef("--connect %s: the channels are can0 and can1", text)
+				}
 				links = append(links, l)
 			}
 			ctx, cancel := limited(cmd.Context(), limit)
@@ -49,11 +59,12 @@ processes reach it. That can leave the machine: so it takes the flag.`,
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVarP(&overMulticast, "multicast", "m", false, "put can0 on python-can's multicast group: --connect can0=multicast:")
-	f.StringArrayVarP(&connect, "connect", "c", nil, "put a bus on can0 or can1, as `CHANNEL=URL`; may be there several times")
-	f.BoolVarP(&all, "all", "a", false, "show all traffic")
+	f.SortFlags = false
+	f.BoolVar(&overMulticast, "multicast", false, "put can0 on python-can's multicast group: --connect can0=multicast:")
+	f.StringArrayVar(&connect, "connect", nil, "put the bus on the channel can0 or can1, as `CHANNEL=URL`; may be given several times")
+	f.BoolVar(&all, "all", false, "show all traffic")
 	f.BoolVarP(&quiet, "quiet", "q", false, "show no traffic")
-	f.DurationVarP(&limit, "duration", "T", 0, "end after this time")
+	f.DurationVarP(&limit, "duration", "T", 0, "end after this `TIME` (default no end)")
 	return cmd
 }
 
@@ -89,7 +100,11 @@ func (a *app) runDemo(ctx context.Context, links []link, all, quiet bool) error 
 // introduce says what there is and what to do with it.
 func (a *app) introduce(links []link) {
 	fmt.Fprintln(a.err, "A car is driving: the drive on can0, comfort on can1. Ctrl-C ends it.")
-	if len(links) == 0 {
+	for _, l := range links {
+		fmt.Fprintf(a.err, "%s is on %s\n", l.channel, l.url)
+	}
+	i := slices.IndexFunc(links, func(l link) bool { return !isLog(l.url) })
+	if i < 0 {
 		fmt.Fprint(a.err, `
 It is in this process alone. To reach it from others, on this network:
 
@@ -98,11 +113,8 @@ It is in this process alone. To reach it from others, on this network:
 `)
 		return
 	}
-	for _, l := range links {
-		fmt.Fprintf(a.err, "%s is on %s\n", l.channel, l.url)
-	}
-	url := links[0].url
-	if strings.ContainsAny(url, "?&*") {
+	url := links[i].url
+	if strings.ContainsAny(url, "?&*[]") {
 		url = "'" + url + "'" // for the shell
 	}
 	fmt.Fprintf(a.err, `
@@ -113,9 +125,9 @@ Try, in another terminal:
   canhub dump %[1]s -f 7E8                what answers ...
   canhub send %[1]s 7DF#02010D            ... when asked for the speed
 `, url)
-	if strings.HasPrefix(links[0].url, "multicast:") {
+	if strings.HasPrefix(links[i].url, "multicast:") {
 		group := "" // python-can's default too
-		if host, ok := strings.CutPrefix(links[0].url, "multicast://"); ok {
+		if host, ok := strings.CutPrefix(links[i].url, "multicast://"); ok {
 			host, _, _ = strings.Cut(host, "?")
 			group = strconv.Quote(host) + ", "
 		}

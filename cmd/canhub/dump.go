@@ -5,9 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/canhub-go/canhub/canlog"
 	"github.com/spf13/cobra"
@@ -43,29 +41,30 @@ It ends at an interrupt (Ctrl-C), at one of the limits --count, --duration and
 --idle, or when all buses have ended, as that of a log does.
 
 A filter is ID:MASK for identifiers that are equal to ID in the bits of MASK,
-ID~MASK for those that are not, or ID alone, in hexadecimal. A frame is shown if
-it matches any of those with ":", and none is excluded with "~".
+ID~MASK for those that are not, ID alone, or ~ID for all others, in hexadecimal.
+A frame is shown if it matches any filter without "~", or there is none, and all
+with it.
 
 Files are overwritten. What their format cannot hold, such as CAN FD in .csv, is
-told and left out. In .asc, .blf and .trc no frame is earlier than the first one:
+told, left out, and makes the code 1 at the end, as do entries of a log that
+cannot be read. In .asc, .blf and .trc no frame is earlier than the first one:
 if it is, by less than a second, for it came from another bus, it gets that time.`,
 		Example: `  canhub dump multicast:
   canhub dump -t zero -f 100:700 -n 20 multicast:    the first 20 from 100 to 1FF
   canhub dump -w drive.blf front=multicast://239.74.163.2 rear=multicast://239.74.163.3
   canhub dump --json --idle 5s multicast: | jq .data
   canhub dump -L 'log:drive.blf?speed=max'           a log as text`,
-		Args: someArgs(1, -1, `at least one BUS; "canhub urls" explains them`),
+		Args: someArgs(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if err := look.check(cmd); err != nil {
 				return err
 			}
-			if err := d.check(cmd); err != nil {
+			if err := wantPositive(cmd, "count", "duration", "idle"); err != nil {
 				return err
 			}
-			if d.selection, err = parseSelection(filters); err != nil {
+			if d.selection, err = parseSelection("--filter", filters); err != nil {
 				return err
 			}
-			endPipesWithErrors()
 			ctx := cmd.Context()
 			buses, err := a.openAll(ctx, args)
 			if err != nil {
@@ -75,41 +74,29 @@ if it is, by less than a second, for it came from another bus, it gets that time
 			if d.files, err = createLogs(files, buses, a.err); err != nil {
 				return err
 			}
-			d.out = look.sink(a.out, buses)
+			d.out = look.sink(a.out, a.err, buses)
 			err = errors.Join(d.run(ctx, buses), closeLogs(d.files))
 			if stats || files != nil {
 				d.report(buses)
 			}
-			return err
+			return errors.Join(err, d.failure())
 		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringArrayVarP(&filters, "filter", "f", nil, "show only what `ID:MASK` selects; may be given several times")
+	f.StringArrayVarP(&filters, "filter", "f", nil, "show only what matches `FILTER`: "+filterForms)
 	f.Uint64VarP(&d.count, "count", "n", 0, "end after `N` frames (default no end)")
-	f.DurationVarP(&d.duration, "duration", "T", 0, "end after this `time` (default no end)")
-	f.DurationVar(&d.idle, "idle", 0, "end when nothing was shown for this `time` (default no end)")
+	f.DurationVarP(&d.duration, "duration", "T", 0, "end after this `TIME` (default no end)")
+	f.DurationVar(&d.idle, "idle", 0, "end when nothing was shown for this `TIME` (default no end)")
 	f.StringVarP(&look.time, "time", "t", "none", "show the time as `STYLE`: none, absolute, date, delta or zero (since the first frame), or candump's a, A, d, z")
 	f.BoolVarP(&look.ascii, "ascii", "a", false, "show the data as text too")
 	f.StringVarP(&look.color, "color", "c", "auto", "a color for each bus: `WHEN` is always, never, or auto, on a terminal unless NO_COLOR is set")
-	f.StringArrayVarP(&files, "write", "w", nil, "record in this `file` (.log, .asc, .blf, .csv, .trc, also .gz); may be given several times")
+	f.StringArrayVarP(&files, "write", "w", nil, "record in `FILE` (.log, .asc, .blf, .csv, .trc, also .gz); may be given several times")
 	f.BoolVarP(&look.silent, "quiet", "q", false, "show nothing, only record")
 	f.BoolVarP(&look.log, "log", "L", false, "show lines of a candump log")
 	f.BoolVar(&look.json, "json", false, "show each frame as a JSON object in a line")
 	f.BoolVar(&stats, "stats", false, "tell at the end what each bus has received and dropped; --write does it too")
 	return cmd
-}
-
-func (d *dumping) check(cmd *cobra.Command) error {
-	switch set := cmd.Flags().Changed; {
-	case set("count") && d.count == 0:
-		return usagef("--count 0: want 1 or more")
-	case set("duration") && d.duration <= 0:
-		return usagef("--duration %v: want more than 0", d.duration)
-	case set("idle") && d.idle <= 0:
-		return usagef("--idle %v: want more than 0", d.idle)
-	}
-	return nil
 }
 
 func (l *dumpLook) check(cmd *cobra.Command) error {
@@ -139,31 +126,17 @@ func (l *dumpLook) check(cmd *cobra.Command) error {
 }
 
 // sink returns nil if nothing is to be shown.
-func (l *dumpLook) sink(out io.Writer, buses []*namedBus) frameSink {
+func (l *dumpLook) sink(out, errs io.Writer, buses []*namedBus) frameSink {
 	switch {
 	case l.silent:
 		return nil
 	case l.log:
-		return &dumpLog{w: canlog.NewWriter(out, nil), path: "standard output"}
+		return &dumpLog{w: canlog.NewWriter(out, nil), path: "stdout", errs: errs}
 	case l.json:
 		return &dumpJSON{bufio.NewWriterSize(out, 1<<16)}
 	}
 	lines := newDumpLines(out, buses)
 	lines.time, lines.ascii = timeStyles[l.time], l.ascii
-	lines.color = l.color == "always" || l.color == "auto" && os.Getenv("NO_COLOR") == "" && isTerminal(out)
+	lines.color = l.color == "always" || l.color == "auto" && os.Getenv("NO_COLOR") == "" && canDraw(out)
 	return lines
 }
-
-// isTerminal takes any character device for one: colors do no harm to others.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// endPipesWithErrors makes a closed pipe an error of the write, not the end of
-// the process, so that files are completed.
-func endPipesWithErrors() { signal.Ignore(syscall.SIGPIPE) }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -35,7 +35,9 @@ func createLogs(paths []string, buses []*namedBus, errs io.Writer) ([]*dumpLog, 
 		if b := playing(path, buses); b != nil {
 			return nil, usagef("--write %s: it is what %s reads", path, b.url)
 		}
-		if slices.Contains(paths[:i], path) {
+		if slices.ContainsFunc(paths[:i], func(other string) bool {
+			return filepath.Clean(other) == filepath.Clean(path) || sameFile(other, path)
+		}) {
 			return nil, usagef("--write %s: want it once", path)
 		}
 	}
@@ -52,18 +54,13 @@ func createLogs(paths []string, buses []*namedBus, errs io.Writer) ([]*dumpLog, 
 
 // playing returns the bus that plays the log at path, or nil.
 func playing(path string, buses []*namedBus) *namedBus {
-	file, err := os.Stat(path)
-	if err != nil {
-		return nil // it does not exist, or Create tells what is wrong
-	}
 	for _, b := range buses {
-		log, isLog := strings.CutPrefix(b.url, "log:")
-		log, _, _ = strings.Cut(log, "?")
-		log, err := url.PathUnescape(log)
-		if !isLog || err != nil {
+		if !isLog(b.url) {
 			continue
 		}
-		if played, err := os.Stat(log); err == nil && os.SameFile(file, played) {
+		_, log, _ := strings.Cut(b.url, ":")
+		log, _, _ = strings.Cut(log, "?")
+		if log, err := url.PathUnescape(log); err == nil && sameFile(path, log) {
 			return b
 		}
 	}
@@ -101,7 +98,7 @@ func (d *dumpLog) frame(bus *namedBus, m hub.Message) error {
 	}
 	if errors.Is(err, canlog.ErrRefused) {
 		if d.refused++; d.refused == 1 {
-			fmt.Fprintf(d.errs, "canhub: %s: %s: %v: %v; --stats counts them\n", d.path, bus.name, m, err)
+			fmt.Fprintf(d.errs, "canhub: %s: %s: %v: %s; more are only counted\n", d.path, bus.name, m, plainText(err))
 		}
 		return nil
 	}

@@ -90,10 +90,11 @@ func TestDumpTellsWhatAFileCannotHold(t *testing.T) {
 		if err := errors.Join(<-ended, closeLogs(b.d.files)); err != nil {
 			t.Fatal(err)
 		}
-		b.d.report(b.buses)
-		got := b.errs.String()
-		if strings.Count(got, "entry refused") != 1 || !strings.Contains(got, "x.csv: 2 frames left out") {
+		if got := b.errs.String(); strings.Count(got, "entry refused") != 1 {
 			t.Errorf("got %s", got)
+		}
+		if err := b.d.failure(); err == nil || !strings.Contains(err.Error(), "x.csv: 2 frames left out") {
+			t.Errorf("failure: %v", err)
 		}
 	})
 }

@@ -190,7 +190,7 @@ func TestDumpTimesCanGoBack(t *testing.T) {
 
 func TestDumpJSONIsTheMessagesOwn(t *testing.T) {
 	var out bytes.Buffer
-	d := (&dumpLook{json: true}).sink(&out, nil)
+	d := (&dumpLook{json: true}).sink(&out, &out, nil)
 	m := hub.FD(0x123, 1, 2, 3)
 	m.Timestamp, m.Seq = 1700000000_000000001, 7
 	if err := d.frame(&namedBus{name: "front"}, m); err != nil {

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/canhub-go/canhub/canlog"
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/transport/multicast"
 )
@@ -39,7 +38,8 @@ type frameSink interface {
 // A tally counts the messages of a bus.
 type tally struct {
 	received uint64 // counted by the bus's receiver, to be read when that has ended
-	shown    uint64 // counted by run
+	shown    uint64 // counted by run, as the next
+	unread   unread
 }
 
 // An arrival is a message, or why there is none.
@@ -53,9 +53,12 @@ type arrival struct {
 // of the limits is reached: then it returns nil. It closes nothing.
 func (d *dumping) run(ctx context.Context, buses []*namedBus) error {
 	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	in := make(chan arrival, 256) // closed when all receivers have ended
 	var receivers sync.WaitGroup
-	d.tallies = make([]tally, len(buses))
+	for _, b := range buses {
+		d.tallies = append(d.tallies, tally{unread: unread{log: b.name, errs: d.errs}})
+	}
 	for i, b := range buses {
 		receivers.Go(func() { d.receive(ctx, b, i, in) })
 	}
@@ -99,14 +102,6 @@ func (d *dumping) receive(ctx context.Context, b *namedBus, from int, in chan<- 
 	}
 }
 
-// isEntry reports whether err is about one entry of a log, behind which a bus
-// that plays it goes on.
-func isEntry(err error) bool {
-	var line *canlog.LineError
-	var object *canlog.ObjectError
-	return errors.As(err, &line) || errors.As(err, &object)
-}
-
 func (d *dumping) show(ctx context.Context, buses []*namedBus, in <-chan arrival) error {
 	after := func(t time.Duration) <-chan time.Time {
 		if t == 0 {
@@ -132,7 +127,7 @@ func (d *dumping) show(ctx context.Context, buses []*namedBus, in <-chan arrival
 			case !ok:
 				return nil
 			case a.err != nil && isEntry(a.err):
-				fmt.Fprintf(d.errs, "canhub: %s: %v\n", buses[a.from].name, a.err)
+				d.tallies[a.from].unread.add(a.err)
 				continue
 			case a.err != nil:
 				return fmt.Errorf("%s: %w", buses[a.from].name, a.err)
@@ -222,9 +217,19 @@ func (d *dumping) report(buses []*namedBus) {
 		}
 		fmt.Fprintln(d.errs)
 	}
+}
+
+// failure returns an error that counts what is missing in files or could not be
+// read, or nil. It is for after run.
+func (d *dumping) failure() error {
+	var errs []error
 	for _, f := range d.files {
 		if f.refused > 0 {
-			fmt.Fprintf(d.errs, "canhub: %s: %d frames left out: the format cannot hold them\n", f.path, f.refused)
+			errs = append(errs, fmt.Errorf("%s: %s left out: the format cannot hold them", f.path, number(f.refused, "frame")))
 		}
 	}
+	for i := range d.tallies {
+		errs = append(errs, d.tallies[i].unread.failure())
+	}
+	return errors.Join(errs...)
 }

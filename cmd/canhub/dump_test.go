@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -160,7 +161,7 @@ func TestDumpFiltersCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		var err error
-		if b.d.selection, err = parseSelection([]string{"100:700", "103~7FF"}); err != nil {
+		if b.d.selection, err = parseSelection("--filter", []string{"100:700", "103~7FF"}); err != nil {
 			t.Fatal(err)
 		}
 		b.d.count = 2
@@ -246,7 +247,7 @@ func TestDumpEndsWhenItCannotWrite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t)
-				b.d.out = look.sink(&brokenWriter{}, b.buses)
+				b.d.out = look.sink(&brokenWriter{}, io.Discard, b.buses)
 				ended := b.start(t.Context())
 				b.send(t, 0, "001#")
 				if err := <-ended; !errors.Is(err, errFull) || strings.Count(err.Error(), errFull.Error()) != 1 {

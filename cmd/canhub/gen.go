@@ -43,7 +43,7 @@ late. More than 250 ms is not made up for.`,
   canhub gen -g 1ms -I 123 -L 8 -D i multicast:    numbered frames, 1000 a second
   canhub gen -g 0 -n 100000 --stats multicast:     as fast as it goes
   canhub gen --mix --seed 42 -n 20 -v multicast:   the same 20 of all kinds each time`,
-		Args: someArgs(1, 1, "one BUS"),
+		Args: someArgs(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for flag, set := range map[hub.Flags]bool{
 				hub.Extended: extended, hub.FDF: fd, hub.BRS: brs, hub.ESI: esi, hub.Remote: remote,
@@ -58,9 +58,8 @@ late. More than 250 ms is not made up for.`,
 			if err := g.check(cmd); err != nil {
 				return err
 			}
-			endPipesWithErrors()
 			ctx := cmd.Context()
-			buses, err := a.openAll(ctx, args)
+			buses, err := a.openToSend(ctx, args)
 			if err != nil {
 				return err
 			}
@@ -68,7 +67,7 @@ late. More than 250 ms is not made up for.`,
 				g.show = newDumpLines(a.out, buses)
 			}
 			begin := time.Now()
-			err = unlessDone(ctx, g.run(ctx, buses[0]))
+			err = drained(ctx, buses, func() error { return g.run(ctx, buses[0]) })
 			if g.show != nil {
 				if ferr := g.show.flush(); err == nil {
 					err = ferr // otherwise it may be the same again
@@ -76,40 +75,38 @@ late. More than 250 ms is not made up for.`,
 			}
 			if verbose || stats {
 				took := time.Since(begin)
-				fmt.Fprintf(a.err, "canhub: %s: sent %d frames in %v, %.0f a second, seed %d\n",
-					buses[0].name, g.sent, took.Round(time.Millisecond), float64(g.sent)/took.Seconds(), g.seed)
+				fmt.Fprintf(a.err, "canhub: %s: %s sent in %v%s, seed %d\n",
+					buses[0].name, number(g.sent, "frame"), rounded(took), perSecond(g.sent, took), g.seed)
 			}
 			return errors.Join(err, closeAll(buses))
 		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.DurationVarP(&g.gap, "gap", "g", 200*time.Millisecond, "`time` from one frame to the next; 0 is as fast as possible")
+	f.DurationVarP(&g.gap, "gap", "g", 200*time.Millisecond, "`TIME` from one frame to the next; 0 is as fast as possible")
 	f.Uint64Var(&g.burst, "burst", 1, "send `N` frames at once, then wait for the gap")
 	f.Uint64VarP(&g.count, "count", "n", 0, "end after `N` frames (default no end)")
 	f.StringVarP(&g.id, "id", "I", "r", "identifier: r, i or `HEX`")
 	f.StringVarP(&g.length, "length", "L", "", "number of bytes: r, i or `N` (default r, or that of fixed data)")
 	f.StringVarP(&g.data, "data", "D", "r", "data: r, i or `HEX`")
 	f.BoolVarP(&extended, "extended", "e", false, "29-bit identifiers")
-	f.BoolVarP(&fd, "fd", "f", false, "CAN FD frames")
+	f.BoolVar(&fd, "fd", false, "CAN FD frames")
 	f.BoolVarP(&brs, "brs", "b", false, "CAN FD frames with bit rate switch")
 	f.BoolVar(&esi, "esi", false, "CAN FD frames of an error passive sender")
 	f.BoolVarP(&remote, "remote", "R", false, "remote frames")
 	f.BoolVarP(&g.mix, "mix", "m", false, "frames of all these kinds, at random")
 	f.Uint64Var(&g.seed, "seed", 0, "`N` from which all that is random follows (default another each time)")
-	f.BoolVarP(&verbose, "verbose", "v", false, "print each frame, and --stats")
+	f.BoolVarP(&verbose, "verbose", "v", false, "show each frame, and --stats")
 	f.BoolVar(&stats, "stats", false, "tell at the end what was sent, how fast, and the seed")
 	return cmd
 }
 
 func (g *generation) check(cmd *cobra.Command) error {
-	switch {
-	case g.gap < 0:
+	if g.gap < 0 {
 		return usagef("--gap %v: negative", g.gap)
-	case cmd.Flags().Changed("count") && g.count == 0:
-		return usagef("--count 0: want 1 or more")
-	case g.burst == 0:
-		return usagef("--burst 0: want 1 or more")
+	}
+	if err := wantPositive(cmd, "burst", "count"); err != nil {
+		return err
 	}
 	return g.prepare()
 }

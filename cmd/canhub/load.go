@@ -16,14 +16,14 @@ import (
 type loadFlags struct {
 	bitrates []string
 	interval time.Duration
-	count    int
+	count    uint64 // 0: no end
 	json     bool
 }
 
 func (a *app) load() *cobra.Command {
 	var f loadFlags
 	cmd := &cobra.Command{
-		Use:   "load [flags] BUS...",
+		Use:   "load BUS...",
 		Short: "Show how busy buses are",
 		Long: `Load tells, interval after interval, what share of its time each bus is busy at
 the given bitrate: the exact bits of every frame, stuff bits included, and the
@@ -44,31 +44,36 @@ bus, drawn anew; Ctrl-C ends it with a summary.`,
   canhub load -n 10 --json multicast:                  ten objects, then it ends
   canhub load 'log:drive.log?speed=max'                what a recorded bus had
   canhub load --bitrate a=250k a=log:a.log b=log:b.log a at 250k, b at 500k`,
-		Args: someArgs(1, -1, "one bus or more"),
+		Args: someArgs(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := wantPositive(cmd, "count"); err != nil {
+				return err
+			}
 			return a.runLoad(cmd.Context(), args, &f)
 		},
 	}
-	cmd.Flags().StringArrayVarP(&f.bitrates, "bitrate", "b", nil, "`RATE` in bit/s, with that of the data if it differs: 500k or 500k,2M;\nNAME=RATE for one bus; may be there several times (default 500k)")
-	cmd.Flags().DurationVarP(&f.interval, "interval", "i", time.Second, "how long to measure for each line, 1ms or more")
-	cmd.Flags().IntVarP(&f.count, "count", "n", 0, "end after `N` intervals (default: never)")
-	cmd.Flags().BoolVar(&f.json, "json", false, "one JSON object a line, for each bus and interval")
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringArrayVar(&f.bitrates, "bitrate", nil, "`RATE` in bit/s, with that of the data if it differs: 500k or 500k,2M; NAME=RATE for one bus; may be given several times (default 500k)")
+	flags.DurationVarP(&f.interval, "interval", "i", time.Second, "how much `TIME` to measure for each line, 1ms or more")
+	flags.Uint64VarP(&f.count, "count", "n", 0, "end after `N` intervals (default no end)")
+	flags.BoolVar(&f.json, "json", false, "show each interval of each bus as a JSON object in a line")
 	return cmd
 }
 
 func (a *app) runLoad(ctx context.Context, args []string, f *loadFlags) error {
-	names := busNames(args)
-	rates, err := busRates(f.bitrates, names)
+	buses, err := parseBuses(args)
+	if err != nil {
+		return err
+	}
+	rates, err := busRates(f.bitrates, names(buses))
 	switch {
 	case err != nil:
 		return err
 	case f.interval < time.Millisecond:
 		return usagef("--interval %v: want 1ms or more", f.interval)
-	case f.count < 0:
-		return usagef("--count %d: want 1 or more", f.count)
 	}
-	buses, err := a.openAll(ctx, args)
-	if err != nil {
+	if err := a.open(ctx, buses); err != nil {
 		return err
 	}
 	return errors.Join(a.measure(ctx, buses, rates, f), closeAll(buses))
@@ -81,14 +86,12 @@ func (a *app) measure(ctx context.Context, buses []*namedBus, rates []hub.Bitrat
 	reports := make(chan report) // the meters send; closed below when all have ended
 	failed := make(chan error, len(buses))
 	var wg sync.WaitGroup
-	var names []string
 	start, log := time.Now(), a.logger()
 	for i, b := range buses {
-		names = append(names, b.name)
-		m := &meter{bus: b, rate: rates[i], interval: f.interval, count: f.count, out: reports, log: log}
+		m := &meter{bus: b, rate: rates[i], interval: f.interval, count: f.count, out: reports, log: log, unread: unread{log: b.name, errs: a.err}}
 		wg.Go(func() {
 			err := m.run(ctx, start)
-			if err != nil && !isLogURL(b.url) { // a log has been read to its end
+			if err != nil && !isLog(b.url) { // a log has been read to its end
 				cancel()
 			}
 			failed <- err
@@ -99,7 +102,7 @@ func (a *app) measure(ctx context.Context, buses []*namedBus, rates []hub.Bitrat
 		close(reports)
 	}()
 
-	show := newLoadScreen(a, f.json, names)
+	show := newLoadScreen(a, f.json, names(buses))
 	var errs []error
 	for r := range reports {
 		if errs != nil {
@@ -131,7 +134,7 @@ func busRates(texts, names []string) ([]hub.Bitrate, error) {
 		b, err := hub.ParseBitrate(rate)
 		switch {
 		case err != nil:
-			return nil, usageError{err}
+			return nil, usagef("--bitrate %s", strings.TrimPrefix(err.Error(), "hub: bitrate "))
 		case !named:
 			all = b
 		case !slices.Contains(names, name):

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
@@ -28,14 +27,15 @@ type meter struct {
 	bus      *namedBus
 	rate     hub.Bitrate
 	interval time.Duration
-	count    int // of intervals; 0 is for ever
+	count    uint64 // of intervals; 0 is for ever
 	out      chan<- report
 	log      *slog.Logger
+	unread   unread
 
 	start         time.Time // of the interval
 	open          bool      // start is set, and in a log the next two
 	first, newest time.Time // since the times of the log have jumped
-	reports       int
+	reports       uint64
 	frames        int // in this interval, as the rest
 	errors        int
 	nominal, data int // bits
@@ -46,7 +46,7 @@ type meter struct {
 // returns why the bus failed, if it did.
 func (m *meter) run(ctx context.Context, start time.Time) error {
 	var err error
-	if isLogURL(m.bus.url) {
+	if isLog(m.bus.url) {
 		err = m.runLog(ctx)
 	} else {
 		m.start, m.open = start, true
@@ -58,6 +58,9 @@ func (m *meter) run(ctx context.Context, start time.Time) error {
 	}
 	if err == nil || ctx.Err() != nil || errors.Is(err, hub.ErrClosed) {
 		return nil
+	}
+	if isLog(m.bus.url) {
+		return err // which names the log
 	}
 	return fmt.Errorf("%s: %w", m.bus.name, err)
 }
@@ -90,13 +93,12 @@ const maxSilence = 3600
 // runLog takes the time from the messages. It goes on behind lines that are
 // none, and returns an error for them at the end.
 func (m *meter) runLog(ctx context.Context) error {
-	var bad error
 	for {
 		msg, err := m.bus.Recv(ctx)
 		switch {
 		case err == nil:
 			if !m.reach(ctx, msg.Time()) {
-				return bad
+				return m.unread.failure()
 			}
 			m.add(msg)
 		case ctx.Err() != nil:
@@ -105,10 +107,11 @@ func (m *meter) runLog(ctx context.Context) error {
 			if m.open {
 				m.report(ctx, true)
 			}
-			return bad
+			return m.unread.failure()
+		case isEntry(err):
+			m.unread.add(err)
 		default:
-			m.log.Error(m.bus.name + ": " + err.Error())
-			bad = errors.New("what could not be read of the log was left out")
+			return err
 		}
 	}
 }
@@ -182,11 +185,4 @@ func (m *meter) report(ctx context.Context, partial bool) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// isLogURL reports whether url is of a log, that has times of its own and lines that
-// may be wrong.
-func isLogURL(url string) bool {
-	scheme, _, _ := strings.Cut(url, ":")
-	return strings.EqualFold(scheme, "log")
 }

@@ -38,7 +38,8 @@ func newLoadScreen(a *app, asJSON bool, names []string) *loadScreen {
 	for _, n := range names {
 		s.width = max(s.width, len(n))
 	}
-	if f, ok := a.out.(*os.File); ok && !asJSON && term.IsTerminal(int(f.Fd())) && understandsEscapes(f) {
+	if !asJSON && canDraw(a.out) {
+		f := a.out.(*os.File)
 		if _, height, err := term.GetSize(int(f.Fd())); err == nil && len(names) < height {
 			s.tty = f
 		}
@@ -109,10 +110,6 @@ func loadShare(part, whole int) float64 { return 100 * float64(part) / float64(w
 // redraw writes the lines of all buses over the last ones, cut to the width of
 // the window, for a line that wraps is two to go up.
 func (s *loadScreen) redraw() error {
-	width, _, err := term.GetSize(int(s.tty.Fd()))
-	if err != nil || width <= 0 {
-		width = 80
-	}
 	var b strings.Builder
 	if s.begun {
 		fmt.Fprintf(&b, "\x1b[%dA", len(s.names))
@@ -123,9 +120,9 @@ func (s *loadScreen) redraw() error {
 		if r, ok := s.last[n]; ok {
 			line = s.line(r)
 		}
-		fmt.Fprintf(&b, "\r%s\x1b[K\n", line[:min(len(line), width-1)])
+		fmt.Fprintf(&b, "\r%s\x1b[K\n", line[:min(len(line), width(s.tty)-1)])
 	}
-	_, err = s.tty.WriteString(b.String())
+	_, err := s.tty.WriteString(b.String())
 	return err
 }
 

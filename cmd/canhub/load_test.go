@@ -15,7 +15,7 @@ import (
 )
 
 // measured returns what a meter reports of a live bus that gets what send sends.
-func measured(t *testing.T, rate hub.Bitrate, count int, stderr *bytes.Buffer, send func(tx *hub.Subscriber)) (all []report) {
+func measured(t *testing.T, rate hub.Bitrate, count uint64, stderr *bytes.Buffer, send func(tx *hub.Subscriber)) (all []report) {
 	t.Helper()
 	h := hub.New(nil)
 	defer h.Close()

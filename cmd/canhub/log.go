@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,8 +21,7 @@ func (h *lineHandler) Enabled(context.Context, slog.Level) bool { return true }
 
 func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	var b strings.Builder
-	text := strings.TrimPrefix(r.Message, "canhub: ")
-	fmt.Fprintf(&b, "canhub: %s", text)
+	fmt.Fprintf(&b, "canhub: %s", plainText(errors.New(r.Message)))
 	add := func(a slog.Attr) bool {
 		fmt.Fprintf(&b, ", %s %v", a.Key, a.Value)
 		return true

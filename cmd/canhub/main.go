@@ -23,7 +23,12 @@ type app struct {
 	out, err io.Writer
 }
 
-func main() { os.Exit(run(os.Args[1:], &app{os.Stdin, os.Stdout, os.Stderr})) }
+func main() {
+	// A pipe that nobody reads any more is an error of the write, not the end of
+	// the process: files are completed first, and terminals made what they were.
+	signal.Ignore(syscall.SIGPIPE)
+	os.Exit(run(os.Args[1:], &app{os.Stdin, os.Stdout, os.Stderr}))
+}
 
 // run returns the exit code: 0, 1 if the work failed, 2 if it was asked for in a
 // wrong way. An interrupt is the regular end of work that has no other.
@@ -34,17 +39,33 @@ func run(args []string, a *app) int {
 	root := a.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
-	var usage usageError
-	switch {
-	case err == nil, ctx.Err() != nil && errors.Is(err, context.Canceled):
+	if err = unlessDone(ctx, err); err == nil {
 		return 0
-	case errors.As(err, &usage):
-		fmt.Fprintf(a.err, "canhub: %v\nTry: %s -h\n", err, cmd.CommandPath())
-		return 2
-	default:
-		fmt.Fprintf(a.err, "canhub: %v\n", strings.ReplaceAll(err.Error(), "canhub: ", "")) // the package of that name says it too
-		return 1
 	}
+	for line := range strings.SplitSeq(plainText(err), "\n") { // of errors that were joined
+		fmt.Fprintf(a.err, "canhub: %s\n", line)
+	}
+	if _, usage := errors.AsType[usageError](err); usage {
+		fmt.Fprintf(a.err, "Try: %s -h\n", cmd.CommandPath())
+		return 2
+	}
+	return 1
+}
+
+// unlessDone returns err without what only tells that ctx is done: who works until
+// an interrupt has then done so.
+func unlessDone(ctx context.Context, err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var rest []error
+		for _, err := range joined.Unwrap() {
+			rest = append(rest, unlessDone(ctx, err))
+		}
+		return errors.Join(rest...)
+	}
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
 }
 
 // A usageError tells that the command line is wrong.
@@ -120,11 +141,24 @@ func noArgs(cmd *cobra.Command, args []string) error {
 }
 
 // someArgs is for a command with from least to most arguments; most may be -1.
-func someArgs(least, most int, what string) cobra.PositionalArgs {
+func someArgs(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || most >= 0 && len(args) > most {
-			return usagef("%s: want %s", cmd.Name(), what)
+			_, want, _ := strings.Cut(cmd.Use, " ")
+			return usagef("%s: want %s", cmd.Name(), want)
 		}
 		return nil
 	}
+}
+
+// wantPositive checks numbers and times of the command line: their 0 stands for a
+// flag that is not there.
+func wantPositive(cmd *cobra.Command, flags ...string) error {
+	for _, name := range flags {
+		f := cmd.Flags().Lookup(name)
+		if text := f.Value.String(); f.Changed && (text == "0" || text == "0s" || text[0] == '-') {
+			return usagef("--%s %s: want more than 0", name, text)
+		}
+	}
+	return nil
 }

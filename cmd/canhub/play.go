@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,10 +30,10 @@ type playFlags struct {
 func (a *app) play() *cobra.Command {
 	var o playFlags
 	cmd := &cobra.Command{
-		Use:   "play FILE BUS | FILE CHANNEL=BUS...",
+		Use:   "play LOG BUS | LOG CHANNEL=BUS...",
 		Short: "Send what a log has recorded",
-		Long: `play sends the frames of a log on a bus, at the pace at which they were recorded.
-The end of FILE's name tells its format: .log (candump), .asc, .blf, .csv, .trc,
+		Long: `Play sends the frames of a log on a bus, at the pace at which they were recorded.
+The end of LOG's name tells its format: .log (candump), .asc, .blf, .csv, .trc,
 all but .blf also with .gz; "-" is a candump log on stdin.
 
 Given one BUS, all channels of the log go to it. Given CHANNEL=BUS, once or more
@@ -51,12 +50,15 @@ q ends.`,
 		Example: `  canhub play drive.log multicast:
   canhub play -s 2 -l forever drive.blf multicast://239.74.163.2
   canhub play drive.log can0=multicast://239.74.163.2 can1=multicast://239.74.163.3
-  canhub play --from 1m30s --to 2m -f 123 -f 200:7F0 drive.asc multicast:
+  canhub play --from-time 1m30s --to-time 2m -f 123 -f 200:7F0 drive.asc multicast:
   canhub play --gap 10ms -v drive.trc.gz multicast:
   zcat drive.log.gz | canhub play - multicast:
   canhub play --step drive.log multicast:`,
-		Args: someArgs(2, -1, "FILE BUS or FILE CHANNEL=BUS..."),
+		Args: someArgs(2, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := wantPositive(cmd, "gap", "max-pause"); err != nil {
+				return err
+			}
 			p, err := o.player(args[0], a.in)
 			if err != nil {
 				return err
@@ -67,26 +69,27 @@ q ends.`,
 			case o.step && !onTerminal(a.in):
 				return usagef("--step takes keys, but stdin is no terminal")
 			}
-			channels, urls, err := routes(args[1:])
+			buses := args[1:]
+			channels, err := routes(buses)
 			if err != nil {
 				return err
 			}
-			return a.runPlay(cmd.Context(), p, &o, channels, urls)
+			return a.runPlay(cmd.Context(), p, &o, channels, buses)
 		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVarP(&o.speed, "speed", "s", "1", "`N` times faster than recorded, or max")
 	f.StringVarP(&o.loops, "loop", "l", "1", "play the log `N` times, or forever")
-	f.DurationVarP(&o.gap, "gap", "g", 0, "time from each frame to the next, instead of the log's")
-	f.DurationVar(&o.maxPause, "max-pause", 0, "cut longer pauses of the log to this (default no limit)")
-	f.DurationVar(&o.from, "from", 0, "begin this long behind the log's first frame")
-	f.DurationVar(&o.to, "to", 0, "end at the first frame that is this long behind the log's first (default all)")
-	f.StringArrayVarP(&o.filters, "filter", "f", nil, "play only what matches `FILTER`: ID:MASK, ID~MASK, ID or ~ID, in hex; may be there several times")
+	f.DurationVarP(&o.gap, "gap", "g", 0, "`TIME` from one frame to the next (default that of the log)")
+	f.DurationVar(&o.maxPause, "max-pause", 0, "cut longer pauses of the log to this `TIME` (default no limit)")
+	f.DurationVar(&o.from, "from-time", 0, "begin this `TIME` behind the log's first entry")
+	f.DurationVar(&o.to, "to-time", 0, "end at the first entry that is this `TIME` behind the log's first (default all)")
+	f.StringArrayVarP(&o.filters, "filter", "f", nil, "play only what matches `FILTER`: "+filterForms)
 	f.BoolVar(&o.errorFrames, "error-frames", false, "play error frames too")
 	f.BoolVar(&o.step, "step", false, "send a frame at each press of a key")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "print each frame that is sent")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "neither progress nor summary")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show each frame that is sent")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "show neither progress nor summary")
 	f.BoolVar(&o.ignoreErrors, "ignore-errors", false, "end with code 0 despite lines that cannot be read and frames that the bus refuses")
 	return cmd
 }
@@ -105,22 +108,20 @@ func (o *playFlags) player(path string, in io.Reader) (*player, error) {
 	if p.log.loops, err = parseLoops(o.loops); err != nil {
 		return nil, err
 	}
-	if p.log.sel, err = parseSelection(o.filters); err != nil {
+	if p.log.sel, err = parseSelection("--filter", o.filters); err != nil {
 		return nil, err
 	}
 	switch {
-	case o.gap < 0 || o.maxPause < 0:
-		return nil, usagef("--gap and --max-pause: want no negative time")
 	case path == "-" && p.log.loops != 1:
 		return nil, usagef("stdin can be played only once")
 	case path == "-" && o.step:
-		return nil, usagef("--step takes the keys from stdin, so FILE cannot be there")
+		return nil, usagef("--step takes the keys from stdin, so LOG cannot be there")
 	}
-	return p, span(o.from, o.to, "--from", "--to")
+	return p, span(o.from, o.to)
 }
 
 // runPlay opens what p needs, plays and tells how it was.
-func (a *app) runPlay(ctx context.Context, p *player, o *playFlags, channels, urls []string) error {
+func (a *app) runPlay(ctx context.Context, p *player, o *playFlags, channels, args []string) error {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	talk := &talker{out: a.err}
@@ -130,8 +131,7 @@ func (a *app) runPlay(ctx context.Context, p *player, o *playFlags, channels, ur
 		return err
 	}
 	defer p.log.close() // read only: nothing can be lost
-	// What a bus says of receiving is of no interest here.
-	all, err := (&app{err: io.Discard}).openAll(inner, urls)
+	all, err := a.openToSend(inner, args)
 	if err != nil {
 		return err
 	}
@@ -158,33 +158,14 @@ func (a *app) runPlay(ctx context.Context, p *player, o *playFlags, channels, ur
 	}
 	err = drained(inner, all, func() error { return p.run(inner) })
 	stop()
-	err = errors.Join(err, closeAll(all))
+	err = unlessDone(ctx, errors.Join(err, closeAll(all)))
 	if !o.quiet {
 		talk.say("%s", p.summary(time.Since(begin)))
 	}
-	if failed := p.failure(); failed != nil && !o.ignoreErrors && (err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err())) {
-		return failed
+	if err == nil && !o.ignoreErrors {
+		err = p.failure()
 	}
 	return err
-}
-
-// drained runs work while what the buses receive is taken and dropped: a bus
-// that nobody receives from may stop to work.
-func drained(ctx context.Context, all []*namedBus, work func() error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	for _, b := range all {
-		wg.Go(func() {
-			for {
-				if _, err := b.Recv(ctx); err != nil || ctx.Err() != nil {
-					return // if the bus has failed, sending tells it too
-				}
-			}
-		})
-	}
-	return work()
 }
 
 func parseSpeed(text string) (float64, error) {
@@ -209,26 +190,24 @@ func parseLoops(text string) (int, error) {
 	return n, nil
 }
 
-// routes parts the buses of the command line into the channels that go to them,
-// none if all go to the one bus, and their URLs.
-func routes(args []string) (channels, urls []string, err error) {
+// routes returns the channels that go to the buses of the command line, or none
+// if all go to the one bus.
+func routes(args []string) (channels []string, err error) {
 	for _, arg := range args {
-		url := busURL(arg)
-		urls = append(urls, url)
-		if url == arg {
+		channel, _, named := strings.Cut(arg, "=")
+		if !named || !isName(channel) {
 			continue
 		}
-		channel := strings.TrimSuffix(arg, "="+url)
 		if slices.Contains(channels, channel) {
-			return nil, nil, usagef("channel %s goes to two buses", channel)
+			return nil, usagef("channel %s goes to two buses", channel)
 		}
 		channels = append(channels, channel)
 	}
 	switch {
-	case len(channels) == 0 && len(urls) > 1:
-		return nil, nil, usagef("%d buses: say which channels go to them, as in can0=%s", len(urls), urls[0])
-	case len(channels) != 0 && len(channels) < len(urls):
-		return nil, nil, usagef("want CHANNEL=BUS for all buses, or one BUS for all channels")
+	case len(channels) == 0 && len(args) > 1:
+		return nil, usagef("%d buses: say which channels go to them, as in can0=%s", len(args), args[0])
+	case len(channels) != 0 && len(channels) < len(args):
+		return nil, usagef("want CHANNEL=BUS for all buses, or one BUS for all channels")
 	}
-	return channels, urls, nil
+	return channels, nil
 }

@@ -2,19 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"iter"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/canhub-go/canhub/canlog"
 )
-
-// maxShown is how many lines that cannot be read are shown; all are counted.
-const maxShown = 20
 
 // A logReading reads a log for a command: the part of it that is asked for, as
 // often as that is, without the lines that cannot be read.
@@ -28,19 +22,21 @@ type logReading struct {
 	skip     func(canlog.Entry) bool // what else is not wanted; nil is nothing
 	talk     *talker                 // hears of lines that cannot be read
 
-	bad, skipped, dropped uint64 // lines of the first time through
-	now                   atomic.Pointer[canlog.Reader]
+	unread           unread // of the first time through, as the next
+	skipped, dropped uint64
+	now              atomic.Pointer[canlog.Reader]
 }
 
 // open opens the log, so that it can fail before anything else is done.
 func (l *logReading) open(ctx context.Context) error {
+	l.unread.log, l.unread.errs = l.name(), l.talk
 	if l.path == "-" {
 		l.now.Store(canlog.NewReaderWith(interruptible(ctx, l.in), "stdin", &l.opts))
 		return nil
 	}
 	r, err := canlog.OpenWith(l.path, &l.opts)
 	if err != nil {
-		return logFailure{err}
+		return err
 	}
 	l.now.Store(r)
 	return nil
@@ -93,12 +89,12 @@ func (l *logReading) once(ctx context.Context, first bool, yield func(canlog.Ent
 			return n, false
 		}
 		if err != nil {
-			if !lineError(err) {
-				yield(e, logFailure{err})
+			if !isEntry(err) {
+				yield(e, err)
 				return n, false
 			}
 			if first {
-				l.complain(err)
+				l.unread.add(err)
 			}
 			continue
 		}
@@ -125,34 +121,10 @@ func (l *logReading) once(ctx context.Context, first bool, yield func(canlog.Ent
 	return n, true
 }
 
-// lineError reports whether err costs one entry of a log only.
-func lineError(err error) bool {
-	var line *canlog.LineError
-	var object *canlog.ObjectError
-	return errors.As(err, &line) || errors.As(err, &object)
-}
-
-func (l *logReading) complain(err error) {
-	if l.bad++; l.bad <= maxShown {
-		l.talk.say("%s", logText(err))
-	}
-	if l.bad == maxShown {
-		l.talk.say("what else in %s cannot be read is only counted", l.name())
-	}
-}
-
-// failure returns an error that counts the lines that could not be read, or nil.
-func (l *logReading) failure() error {
-	if l.bad == 0 {
-		return nil
-	}
-	return fmt.Errorf("%s: %s could not be read", l.name(), number(l.bad, "entry"))
-}
-
 // passedOver lists what the log told of other than entries.
 func (l *logReading) passedOver() (all []string) {
-	if l.bad > 0 {
-		all = append(all, number(l.bad, "entry")+" that could not be read")
+	if l.unread.n > 0 {
+		all = append(all, number(l.unread.n, "entry")+" that could not be read")
 	}
 	if l.skipped > 0 {
 		all = append(all, number(l.skipped, "entry")+" about other things than frames")
@@ -163,29 +135,18 @@ func (l *logReading) passedOver() (all []string) {
 	return all
 }
 
-// span checks --from and --to.
-func span(from, to time.Duration, fromFlag, toFlag string) error {
+// span checks --from-time and --to-time.
+func span(from, to time.Duration) error {
 	switch {
 	case from < 0:
-		return usagef("%s %v: negative", fromFlag, from)
+		return usagef("--from-time %v: negative", from)
 	case to < 0:
-		return usagef("%s %v: negative", toFlag, to)
+		return usagef("--to-time %v: negative", to)
 	case to > 0 && to <= from:
-		return usagef("%s %v: not behind %s %v", toFlag, to, fromFlag, from)
+		return usagef("--to-time %v: not behind --from-time %v", to, from)
 	}
 	return nil
 }
-
-// logText returns the text of an error of a log, without the package in front.
-func logText(err error) string {
-	return strings.TrimPrefix(err.Error(), "canlog: ")
-}
-
-// A logFailure is an error of a log, in the words of the command.
-type logFailure struct{ error }
-
-func (f logFailure) Error() string { return logText(f.error) }
-func (f logFailure) Unwrap() error { return f.error }
 
 // interruptible returns a reader of in that fails when ctx is done. A read of a
 // terminal or a pipe cannot be ended, so the goroutine that is in it then stays

@@ -196,11 +196,11 @@ func (p *player) send(ctx context.Context, e canlog.Entry, show io.Writer) error
 		return ctx.Err()
 	case errors.Is(err, hub.ErrInvalid), errors.Is(err, errors.ErrUnsupported):
 		if p.refused++; p.refused <= maxShown {
-			p.log.talk.say("%s refuses %v: %v", bus.url, e.Message, err)
+			p.log.talk.say("%s", plainText(bus.refused(e.Message, err)))
 		}
 		return nil
 	default:
-		return fmt.Errorf("send to %s: %w", bus.url, err)
+		return bus.refused(e.Message, err)
 	}
 	p.sent.Add(1)
 	if show == nil {
@@ -243,7 +243,7 @@ func (p *player) summary(took time.Duration) string {
 // failure returns an error that counts what was passed over but should not be,
 // or nil.
 func (p *player) failure() error {
-	err := p.log.failure()
+	err := p.log.unread.failure()
 	switch {
 	case p.refused == 0:
 		return err

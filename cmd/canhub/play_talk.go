@@ -3,12 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/term"
 )
 
 // A talker writes lines on stderr and, below them, one that shows how far the
@@ -87,48 +84,4 @@ func progressLine(width int, read, size int64, begin time.Time, count uint64, wh
 		text = fmt.Sprintf("%3.0f%% [%s%s]%s", 100*part, strings.Repeat("#", full), strings.Repeat("-", bar-full), text)
 	}
 	return text[:min(len(text), max(0, width-1))]
-}
-
-// onTerminal reports whether f, a stream of the app, is a terminal.
-func onTerminal(f any) bool {
-	file, ok := f.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
-}
-
-func width(f any) int {
-	if file, ok := f.(*os.File); ok {
-		if w, _, err := term.GetSize(int(file.Fd())); err == nil && w > 0 {
-			return w
-		}
-	}
-	return 80
-}
-
-// perSecond returns n in this time as a rate for people, such as " (1003/s)", if
-// the time was long enough to tell.
-func perSecond(n uint64, took time.Duration) string {
-	if took < 10*time.Millisecond || n == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" (%.0f/s)", float64(n)/took.Seconds())
-}
-
-// number returns "1 frame" or "2 frames".
-func number(n uint64, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	if before, ok := strings.CutSuffix(one, "entry"); ok {
-		return fmt.Sprintf("%d %sentries", n, before)
-	}
-	return fmt.Sprintf("%d %ss", n, one)
-}
-
-// rounded returns d with three digits or so.
-func rounded(d time.Duration) time.Duration {
-	unit := time.Duration(1)
-	for d/unit >= 1000 {
-		unit *= 10
-	}
-	return d.Round(unit)
 }

@@ -37,8 +37,8 @@ func newStage(t *testing.T, log string, mapped bool) *stage {
 	if err := s.log.open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	a := &namedBus{url: "hub:a", Bus: hubtest.Open(t, s.h, "a", nil)}
-	b := &namedBus{url: "hub:b", Bus: hubtest.Open(t, s.h, "b", nil)}
+	a := &namedBus{name: "a", url: "hub:a", Bus: hubtest.Open(t, s.h, "a", nil)}
+	b := &namedBus{name: "b", url: "hub:b", Bus: hubtest.Open(t, s.h, "b", nil)}
 	if mapped {
 		s.to([]string{"x", "y"}, []*namedBus{a, b})
 	} else {
@@ -133,8 +133,8 @@ func TestPlayAsOftenAsAskedFor(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.want(t, "a@0 001#", "a@10 002#", "a@10 001#", "a@20 002#", "a@20 001#", "a@30 002#")
-		if s.log.bad != 1 {
-			t.Errorf("%d bad lines, want 1: they are the same each time", s.log.bad)
+		if s.log.unread.n != 1 {
+			t.Errorf("%d bad lines, want 1: they are the same each time", s.log.unread.n)
 		}
 	})
 }
@@ -143,7 +143,7 @@ func TestPlayForEverEndsIfThereIsNothing(t *testing.T) {
 	path := t.TempDir() + "/x.log"
 	write(t, path, "(1.000) x 001#\n")
 	for name, without := range map[string]func(*stage){
-		"filter":  func(s *stage) { s.log.sel, _ = parseSelection([]string{"7FF"}) },
+		"filter":  func(s *stage) { s.log.sel, _ = parseSelection("--filter", []string{"7FF"}) },
 		"channel": func(s *stage) { s.to([]string{"none"}, []*namedBus{s.one}); s.one = nil },
 		"part":    func(s *stage) { s.log.from = time.Second },
 	} {
@@ -291,11 +291,11 @@ func TestPlayCountsRefusalsAndEndsWithAFailure(t *testing.T) {
 		s := newStage(t, drive, false)
 		s.one.Bus = picky{s.one.Bus}
 		err := s.run(t.Context())
-		if !errors.Is(err, errGone) || err.Error() != "send to hub:a: gone" {
-			t.Errorf("run = %v, want the failure with the URL", err)
+		if !errors.Is(err, errGone) || err.Error() != "a: send 003#: gone" {
+			t.Errorf("run = %v, want the failure with the bus and the frame", err)
 		}
 		s.want(t, "a@0 001#")
-		if s.refused != 1 || !strings.Contains(s.stderr.String(), "hub:a refuses 002#") {
+		if s.refused != 1 || !strings.Contains(s.stderr.String(), "canhub: a: send 002#: ") {
 			t.Errorf("%d refused, stderr %q", s.refused, s.stderr.String())
 		}
 		if err := s.failure(); err == nil || err.Error() != "stdin: 1 entry could not be read; 1 frame refused by the bus" {
@@ -340,25 +340,25 @@ func TestPlayCountsChannelsOnlyUpToALimit(t *testing.T) {
 
 func TestRoutes(t *testing.T) {
 	for _, tt := range []struct {
-		args           string
-		channels, urls []string
-		err            string
+		args     string
+		channels []string
+		err      string
 	}{
-		{args: "multicast:", urls: []string{"multicast:"}},
-		{args: "log:x?speed=2", urls: []string{"log:x?speed=2"}},
-		{args: "0=hub:a x=hub:b?own=1", channels: []string{"0", "x"}, urls: []string{"hub:a", "hub:b?own=1"}},
+		{args: "multicast:"},
+		{args: "log:x?speed=2"},
+		{args: "0=hub:a x=hub:b?own=1", channels: []string{"0", "x"}},
 		{args: "hub:a hub:b", err: "2 buses: say which channels go to them, as in can0=hub:a"},
 		{args: "x=hub:a hub:b", err: "want CHANNEL=BUS for all buses, or one BUS for all channels"},
 		{args: "x=hub:a x=hub:b", err: "channel x goes to two buses"},
 	} {
-		channels, urls, err := routes(strings.Fields(tt.args))
+		channels, err := routes(strings.Fields(tt.args))
 		if tt.err != "" {
 			if err == nil || err.Error() != tt.err {
 				t.Errorf("%s: error %v, want %q", tt.args, err, tt.err)
 			}
 			continue
 		}
-		if diff := cmp.Diff([][]string{tt.channels, tt.urls}, [][]string{channels, urls}); err != nil || diff != "" {
+		if diff := cmp.Diff(tt.channels, channels); err != nil || diff != "" {
 			t.Errorf("%s: %v, -want +got:\n%s", tt.args, err, diff)
 		}
 	}

@@ -1,16 +1,31 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
 	"os"
 	"testing"
 
 	"github.com/canhub-go/canhub/internal/netns"
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
 	netns.Setup()
-	testscript.Main(m, map[string]func(){"canhub": main})
+	testscript.Main(leakless{m}, map[string]func(){"canhub": main})
+}
+
+// leakless are tests of which no goroutine is left.
+type leakless struct{ *testing.M }
+
+func (l leakless) Run() int {
+	code := l.M.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 func TestScripts(t *testing.T) { runScripts(t, "testdata/script") }
@@ -26,9 +41,7 @@ func runScripts(t *testing.T, dir string) {
 	testscript.Run(t, testscript.Params{
 		Dir: dir,
 		Setup: func(env *testscript.Env) error {
-			if race := os.Getenv("GORACE"); race != "" {
-				env.Setenv("GORACE", race)
-			}
+			env.Setenv("GORACE", cmp.Or(os.Getenv("GORACE"), "atexit_sleep_ms=0")) // the race detector waits a second
 			return nil
 		},
 	})

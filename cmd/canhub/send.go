@@ -26,7 +26,7 @@ type sending struct {
 func (a *app) send() *cobra.Command {
 	var s sending
 	cmd := &cobra.Command{
-		Use:   "send BUS FRAME...",
+		Use:   "send BUS FRAME... | -",
 		Short: "Put frames on a bus",
 		Long: `Send puts frames on a bus, in the order given. A frame is written as candump
 and cansend do it:
@@ -37,7 +37,7 @@ and cansend do it:
   123##1AABB      CAN FD; the digit behind ## is 0, or 1 BRS, 2 ESI, 3 both
   20000004#0001000000000000  error frame: classes with bit 29 set, details
 
-With "-" for the frames they are read from the standard input, one to a line;
+With "-" for the frames they are read from stdin, one to a line;
 blank lines and lines that begin with # are passed over.
 
 If one of the frames on the command line is wrong, none is sent.
@@ -49,23 +49,24 @@ is not made up for.`,
   canhub send -p 100ms multicast: 123#00 200#R        both, ten times a second
   canhub send -p 1s --gap 500ms -n 10 multicast: 123#00 123#01
   canhub send --gap 10ms multicast: - < frames.txt`,
-		Args: someArgs(2, -1, `a BUS and FRAMEs, or "-" to read them`),
+		Args: someArgs(2, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := s.parse(cmd, args[1:], a.in); err != nil {
 				return err
 			}
-			buses, err := a.openAll(cmd.Context(), args[:1])
+			ctx := cmd.Context()
+			buses, err := a.openToSend(ctx, args[:1])
 			if err != nil {
 				return err
 			}
-			err = unlessDone(cmd.Context(), s.run(cmd.Context(), buses[0]))
+			err = drained(ctx, buses, func() error { return s.run(ctx, buses[0]) })
 			return errors.Join(err, closeAll(buses))
 		},
 	}
 	f := cmd.Flags()
-	f.DurationVarP(&s.period, "period", "p", 0, "send all frames again and again, this `time` from one round to the next")
-	f.Uint64VarP(&s.rounds, "count", "n", 0, "end after `N` rounds (default 1, with -p no end)")
-	f.DurationVar(&s.gap, "gap", 0, "`time` from one frame to the next")
+	f.DurationVarP(&s.period, "period", "p", 0, "send all frames again and again, this `TIME` from one round to the next")
+	f.Uint64VarP(&s.rounds, "count", "n", 0, "end after `N` rounds (default 1, with --period no end)")
+	f.DurationVarP(&s.gap, "gap", "g", 0, "`TIME` from one frame to the next (default none)")
 	f.SortFlags = false
 	return cmd
 }
@@ -83,18 +84,16 @@ func (s *sending) parse(cmd *cobra.Command, texts []string, in io.Reader) error 
 		}
 		s.frames = append(s.frames, m)
 	}
-	set := cmd.Flags().Changed
-	switch count := set("count"); {
-	case set("period") && s.period <= 0:
-		return usagef("--period %v: want more than 0", s.period)
-	case set("gap") && s.gap <= 0:
-		return usagef("--gap %v: want more than 0", s.gap)
+	if err := wantPositive(cmd, "period", "count"); err != nil {
+		return err
+	}
+	switch count := cmd.Flags().Changed("count"); {
+	case s.gap < 0:
+		return usagef("--gap %v: negative", s.gap)
 	case s.lines != nil && len(texts) > 1:
 		return usagef(`"-" stands for all frames: want no others beside it`)
 	case s.lines != nil && (s.period > 0 || count):
 		return usagef(`--period and --count need frames on the command line, not "-"`)
-	case count && s.rounds == 0:
-		return usagef("--count 0: want 1 or more")
 	case s.period > 0 && s.period/time.Duration(len(texts)) < s.gap:
 		return usagef("--period %v is too short for %d frames, each with --gap %v", s.period, len(texts), s.gap)
 	case s.period == 0 && !count:
@@ -209,28 +208,8 @@ func (s *sending) sendLines(ctx context.Context, bus *namedBus) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return fmt.Errorf("standard input, line %d: %w", l.n, err)
+			return fmt.Errorf("stdin, line %d: %w", l.n, err)
 		}
 		first = false
 	}
-}
-
-// unlessDone returns err, but nil if it tells that ctx is done: who works until
-// an interrupt has then done so.
-func unlessDone(ctx context.Context, err error) error {
-	if err != nil && err == ctx.Err() {
-		return nil
-	}
-	return err
-}
-
-// put sends m with the present time. An error names the bus and the frame, but
-// that of ctx comes bare.
-func (b *namedBus) put(ctx context.Context, m hub.Message) error {
-	m.Timestamp = time.Now().UnixNano()
-	err := b.Send(ctx, m)
-	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return err
-	}
-	return fmt.Errorf("%s: send %v: %w", b.name, m, err)
 }

@@ -72,8 +72,8 @@ func TestSendKeepsItsTimes(t *testing.T) {
 
 func TestSendNamesTheLineThatIsWrong(t *testing.T) {
 	for _, tt := range []struct{ name, lines, want string }{
-		{"bad frame", "123#01\n\n123#0\n123#02\n", "standard input, line 3: hub: frame"},
-		{"long line", "123#01\n" + strings.Repeat("0", 1<<17), "standard input, line 2: bufio"},
+		{"bad frame", "123#01\n\n123#0\n123#02\n", "stdin, line 3: hub: frame"},
+		{"long line", "123#01\n" + strings.Repeat("0", 1<<17), "stdin, line 2: bufio"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := sentBy(t, &sending{lines: strings.NewReader(tt.lines)})

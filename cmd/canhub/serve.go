@@ -16,7 +16,7 @@ func (a *app) serve() *cobra.Command {
 	var show, end bool
 	var limit time.Duration
 	cmd := &cobra.Command{
-		Use:   "serve [flags] [CONFIG]",
+		Use:   "serve [CONFIG]",
 		Short: "Run a hub, with its channels open on other buses",
 		Long: `Serve runs a hub until it is interrupted. Each channel can be connected to any
 number of buses; whoever is on one of them is on the channel. A bus that fails
@@ -30,8 +30,11 @@ CONFIG is a file with one connection to a line, as the flags have them:
 		Example: `  canhub serve --connect can0=multicast:
   canhub serve --connect can0=multicast: --connect can0=log:drive.log
   canhub serve --dump desk.conf`,
-		Args: someArgs(0, 1, "one CONFIG at most"),
+		Args: someArgs(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := wantPositive(cmd, "duration"); err != nil {
+				return err
+			}
 			var links []link
 			for _, text := range connect {
 				l, err := parseLink(text, "--connect")
@@ -56,10 +59,11 @@ CONFIG is a file with one connection to a line, as the flags have them:
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVarP(&connect, "connect", "c", nil, "put the bus on the channel, as `CHANNEL=URL`; may be there several times")
-	f.BoolVarP(&show, "dump", "d", false, "show all traffic, in the form of a candump log")
+	f.SortFlags = false
+	f.StringArrayVar(&connect, "connect", nil, "put the bus on the channel, as `CHANNEL=URL`; may be given several times")
+	f.BoolVar(&show, "dump", false, "show all traffic, in the form of a candump log")
 	f.BoolVar(&end, "end", false, "end when all connections have ended, as logs do")
-	f.DurationVarP(&limit, "duration", "T", 0, "end after this time")
+	f.DurationVarP(&limit, "duration", "T", 0, "end after this `TIME` (default no end)")
 	return cmd
 }
 

@@ -5,20 +5,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"sync"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/gdamore/tcell/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 func (a *app) sniff() *cobra.Command {
 	var filters []string
 	cmd := &cobra.Command{
-		Use:   "sniff [flags] BUS...",
+		Use:   "sniff BUS...",
 		Short: "Watch the identifiers of buses in a live table",
 		Long: `Sniff fills the screen with a table that has a row for each identifier of each
 bus: how many messages came, how long ago the last one, the smoothed period and
@@ -38,21 +37,21 @@ Keys:
   canhub sniff -f 100:700 multicast:               identifiers 100 to 1FF
   canhub sniff 'log:drive.log?loop=forever'
   canhub sniff front=multicast://239.74.163.2 rear=multicast://239.74.163.3`,
-		Args: someArgs(1, -1, "one bus or more"),
+		Args: someArgs(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			selected, err := parseSelection(filters)
+			selected, err := parseSelection("--filter", filters)
 			if err != nil {
 				return err
 			}
 			return a.runSniff(cmd.Context(), args, &selected)
 		},
 	}
-	cmd.Flags().StringArrayVarP(&filters, "filter", "f", nil, "only what matches the `FILTER`: ID:MASK, ID~MASK, ID or ~ID in hexadecimal; may be\nthere several times, any match is enough")
+	cmd.Flags().StringArrayVarP(&filters, "filter", "f", nil, "show only what matches `FILTER`: "+filterForms)
 	return cmd
 }
 
 func (a *app) runSniff(ctx context.Context, args []string, selected *selection) error {
-	if f, ok := a.out.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) || !understandsEscapes(f) {
+	if !canDraw(a.out) {
 		return errors.New("sniff: the output is no terminal to draw on; canhub dump shows messages line by line")
 	}
 	// What would be said on the screen is said when it is gone, up to a limit.
@@ -71,16 +70,13 @@ func (a *app) runSniff(ctx context.Context, args []string, selected *selection) 
 		return errors.Join(fmt.Errorf("sniff: terminal: %w", err), closeAll(buses))
 	}
 
-	s := newSniffer(screen, busNames(args))
+	s := newSniffer(screen, names(buses))
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	failed := make(chan error, len(buses))
 	for i, b := range buses {
 		wg.Go(func() {
-			err := s.receive(ctx, i, b, selected)
-			if err != nil {
-				err = fmt.Errorf("%s: %w", b.name, err)
-			}
+			err := s.receive(ctx, i, b, selected, &said)
 			failed <- err
 		})
 	}
@@ -96,7 +92,8 @@ func (a *app) runSniff(ctx context.Context, args []string, selected *selection) 
 
 // receive fills the table until ctx is done or the bus ends. It returns why the
 // bus failed, if it did. A log goes on behind lines that are no messages.
-func (s *sniffer) receive(ctx context.Context, i int, b *namedBus, selected *selection) (failed error) {
+func (s *sniffer) receive(ctx context.Context, i int, b *namedBus, selected *selection, errs io.Writer) error {
+	unread := unread{log: b.name, errs: errs}
 	defer s.ended.add(b.name)
 	for {
 		m, err := b.Recv(ctx)
@@ -106,11 +103,11 @@ func (s *sniffer) receive(ctx context.Context, i int, b *namedBus, selected *sel
 				s.table.add(time.Now(), i, &m)
 			}
 		case ctx.Err() != nil || errors.Is(err, hub.ErrClosed):
-			return failed
-		case !isLogURL(b.url):
-			return err
-		case failed == nil:
-			failed = err
+			return unread.failure()
+		case isEntry(err):
+			unread.add(err)
+		default:
+			return fmt.Errorf("%s: %w", b.name, err)
 		}
 	}
 }

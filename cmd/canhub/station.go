@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -38,6 +37,7 @@ type connection struct {
 	here  *hub.Subscriber
 	there hub.Bus
 	stats bridge.Stats
+	log   *logEnd // there, if that is a log
 }
 
 // waiting is how many messages of a channel wait for a connected bus that is slow
@@ -73,7 +73,8 @@ func (s *station) open(ctx context.Context, l link) (hub.Bus, error) {
 	return (&canhub.Opener{Hub: s.hub, Logger: s.log}).Open(ctx, l.url)
 }
 
-// run works until ctx is done, and then returns nil, or until something fails.
+// run works until ctx is done, or until something fails. If nothing has, it
+// returns an error that counts the entries of logs that could not be read, or nil.
 // If end is set, the end of all connections is its end too.
 func (s *station) run(outer context.Context, end bool) error {
 	ctx, cancel := context.WithCancelCause(outer)
@@ -108,32 +109,36 @@ func (s *station) run(outer context.Context, end bool) error {
 	if err := context.Cause(ctx); err != context.Canceled && outer.Err() == nil {
 		return err
 	}
-	return nil
+	var errs []error
+	for _, c := range s.links {
+		if c.log != nil {
+			errs = append(errs, c.log.unread.failure())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // bridge runs one connection. A log that has been played to its end ends it, and
 // nothing else.
 func (s *station) bridge(ctx context.Context, c *connection) error {
-	isLog := strings.HasPrefix(strings.ToLower(c.url), "log:")
 	o := &bridge.Options{Stats: &c.stats, Logger: s.log, LifeSpan: time.Second}
-	if isLog {
+	there := c.there
+	if isLog(c.url) {
 		o.AToB.Off = true
+		c.log = &logEnd{Bus: there, unread: unread{log: c.url, errs: s.app.err}}
+		there = c.log
 	} else {
 		o.B.Redial = func(ctx context.Context) (hub.Bus, error) { return s.open(ctx, c.link) }
 	}
-	for {
-		err := bridge.Run(ctx, c.here, c.there, o)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case !isLog:
-			return fmt.Errorf("%s: %w", c.url, err)
-		case errors.Is(err, hub.ErrClosed):
-			c.here.Close() // nobody empties its queue any more
-			return nil
-		}
-		s.log.Warn(fmt.Sprintf("%s: %v", c.url, errors.Unwrap(err))) // a line that cannot be read; the log goes on
+	err := bridge.Run(ctx, c.here, there, o)
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case errors.Is(err, errPlayed):
+		c.here.Close() // nobody empties its queue any more
+		return nil
 	}
+	return fmt.Errorf("%s: %w", c.url, err)
 }
 
 // report tells what went through each connection.
