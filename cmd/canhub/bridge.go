@@ -69,15 +69,15 @@ frame put on that bus is expected back, and dropped, for this long.`,
 	f.SortFlags = false
 	f.BoolVar(&o.oneWay, "one-way", false, "forward from A to B only")
 	f.StringArrayVar(&o.filterAB, "filter-ab", nil, "forward from A to B only what matches `FILTER`: "+filterForms)
-	f.StringArrayVar(&o.filterBA, "filter-ba", nil, "the same from B to A, `FILTER` by filter")
+	f.StringArrayVar(&o.filterBA, "filter-ba", nil, "forward from B to A only what matches `FILTER`: "+filterForms)
 	f.StringArrayVar(&o.mapAB, "map-ab", nil, "from A to B give OLD the identifier NEW, as `OLD=NEW`; may be given several times")
 	f.StringArrayVar(&o.mapBA, "map-ba", nil, "from B to A give OLD the identifier NEW, as `OLD=NEW`; may be given several times")
 	f.DurationVar(&o.life, "life", 0, "drop frames that could not be forwarded for this `TIME` (default never)")
 	f.DurationVar(&o.echoA, "echo-a", 0, "A delivers what is sent on it back within this `TIME` (default it does not)")
 	f.DurationVar(&o.echoB, "echo-b", 0, "B delivers what is sent on it back within this `TIME` (default it does not)")
 	f.BoolVar(&o.redial, "redial", false, "open a bus that fails again")
-	f.DurationVar(&o.minPause, "min-pause", 100*time.Millisecond, "first pause before that, a `TIME` that doubles each time")
-	f.DurationVar(&o.maxPause, "max-pause", 30*time.Second, "longest pause before that, a `TIME`")
+	f.DurationVar(&o.minPause, "min-pause", 100*time.Millisecond, "first pause before opening it again: this `TIME`, doubled each time")
+	f.DurationVar(&o.maxPause, "max-pause", 30*time.Second, "longest such pause: this `TIME`")
 	f.DurationVarP(&o.interval, "interval", "i", 0, "tell the counters each time this `TIME` is over (default only at the end)")
 	f.BoolVar(&o.json, "json", false, "show the counters on stdout, as a JSON object in a line")
 	return cmd

@@ -39,11 +39,11 @@ intervals begin anew. Of a log with several channels choose one: log:FILE?channe
 Error frames that report an error on the bus count as busy, for 20 bits each; not
 what had been sent of the frame they ended. On a terminal there is one line a
 bus, drawn anew; Ctrl-C ends it with a summary.`,
-		Example: `  canhub load multicast:                               a line a second, at 500 kbit/s
+		Example: `  canhub load multicast:                                 a line a second, at 500 kbit/s
   canhub load --bitrate 1M,8M --interval 250ms multicast:
-  canhub load -n 10 --json multicast:                  ten objects, then it ends
-  canhub load 'log:drive.log?speed=max'                what a recorded bus had
-  canhub load --bitrate a=250k a=log:a.log b=log:b.log a at 250k, b at 500k`,
+  canhub load -n 10 --json multicast:                    ten objects, then it ends
+  canhub load 'log:drive.log?speed=max'                  what a recorded bus had
+  canhub load --bitrate a=250k a=log:a.log b=log:b.log   a at 250k, b at 500k`,
 		Args: someArgs(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := wantPositive(cmd, "count"); err != nil {

@@ -113,6 +113,22 @@ Commands take a bus as a URL; "canhub urls" explains them:
 		a.sniff(),
 		a.urls(),
 	)
+	for _, c := range root.Commands() {
+		if strings.Contains(c.Use, "BUS") {
+			c.Long += "\n\nA BUS is a URL; \"canhub urls\" explains them."
+		}
+	}
+	root.SetHelpCommand(&cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Tell how a command is used",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("help: there is no command %q", strings.Join(args, " "))
+			}
+			return cmd.Help()
+		},
+	})
 	return root
 }
 

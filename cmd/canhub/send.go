@@ -26,7 +26,7 @@ type sending struct {
 func (a *app) send() *cobra.Command {
 	var s sending
 	cmd := &cobra.Command{
-		Use:   "send BUS FRAME... | -",
+		Use:   "send BUS FRAME... | BUS -",
 		Short: "Put frames on a bus",
 		Long: `Send puts frames on a bus, in the order given. A frame is written as candump
 and cansend do it:

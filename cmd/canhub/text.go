@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-var packageNames = regexp.MustCompile(`(?m)(^|: )(?:(?:canhub|canlog|hub): )+`)
+var packageNames = regexp.MustCompile(`(?m)(^|: )(?:(?:canhub|canlog|hub|strconv\.\w+: parsing "[^"]*"): )+`)
 
 // plainText returns the text of an error without the packages that say so: who reads
 // it has given a command.
