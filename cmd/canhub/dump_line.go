@@ -85,10 +85,7 @@ func (d *dumpLines) append(b []byte, bus *namedBus, m *hub.Message) []byte {
 		}
 		b = append(b, '\'')
 		for _, c := range m.Bytes() {
-			if c < ' ' || c > '~' {
-				c = '.'
-			}
-			b = append(b, c)
+			b = append(b, printable(c))
 		}
 		b = append(b, '\'')
 	}
@@ -102,14 +99,7 @@ const hexDigits = "0123456789ABCDEF"
 
 // appendFrame appends identifier, length and data: "123   [2]  AA BB".
 func appendFrame(b []byte, m *hub.Message) []byte {
-	switch {
-	case m.Flags&hub.Error != 0:
-		b = fmt.Appendf(b, "%08X", m.ID|1<<29)
-	case m.Flags&hub.Extended != 0:
-		b = fmt.Appendf(b, "%08X", m.ID)
-	default:
-		b = fmt.Appendf(b, "%03X", m.ID)
-	}
+	b = append(b, idText(m.ID, m.Flags)...)
 	if m.Flags&hub.FDF != 0 { // two digits tell CAN FD
 		b = fmt.Appendf(b, "  [%02d]", m.Len)
 	} else {

@@ -98,11 +98,11 @@ func (s *loadScreen) line(r report) string {
 // loadBar has one mark for 5 %, and one for the least that is there.
 func loadBar(load float64) string {
 	const width = 20
-	n := min(int(load*width/100+0.5), width)
+	marks := load*width/100 + 0.5
 	if load > 0 {
-		n = max(n, 1)
+		marks = max(marks, 1)
 	}
-	return "[" + strings.Repeat("#", n) + strings.Repeat(".", width-n) + "]"
+	return bar(int(marks), width)
 }
 
 func loadShare(part, whole int) float64 { return 100 * float64(part) / float64(whole) }

@@ -73,15 +73,14 @@ func (t *talker) follow(line func(width int) string) (stop func()) {
 }
 
 // progressLine shows which part of a file is done, the time, and what was done
-// in it: " 42% [####------]  1m2s  41230 frames  3350/s".
+// in it: " 42% [####......]  1m2s  41230 frames  3350/s".
 func progressLine(width int, read, size int64, begin time.Time, count uint64, what string) string {
 	took := time.Since(begin)
 	text := fmt.Sprintf("  %v  %d %s  %.0f/s", took.Round(time.Second), count, what, float64(count)/took.Seconds())
 	if size > 0 {
 		part := min(float64(read)/float64(size), 1)
-		const bar = 24
-		full := int(part * bar)
-		text = fmt.Sprintf("%3.0f%% [%s%s]%s", 100*part, strings.Repeat("#", full), strings.Repeat("-", bar-full), text)
+		const width = 24
+		text = fmt.Sprintf("%3.0f%% %s%s", 100*part, bar(int(part*width), width), text)
 	}
 	return text[:min(len(text), max(0, width-1))]
 }

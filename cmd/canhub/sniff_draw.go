@@ -31,7 +31,7 @@ var (
 		}
 		return sniffDecimal(r.jitter/1e6, 7)
 	}}
-	sniffID    = &sniffColumn{"ID", 8, func(r *sniffRow, _ time.Time) string { return sniffIDText(r) }}
+	sniffID    = &sniffColumn{"ID", 8, func(r *sniffRow, _ time.Time) string { return idText(r.id, r.kind) }}
 	sniffFlags = &sniffColumn{"FLAG", 4, func(r *sniffRow, _ time.Time) string { return sniffFlagText(r.last.Flags) }}
 	sniffLen   = &sniffColumn{"LN", 2, func(r *sniffRow, _ time.Time) string { return fmt.Sprint(r.last.Len) }}
 
@@ -53,13 +53,6 @@ func sniffDecimal(v float64, width int) string {
 		}
 	}
 	return strings.Repeat("+", width)
-}
-
-func sniffIDText(r *sniffRow) string {
-	if r.kind != 0 {
-		return fmt.Sprintf("%08X", r.id)
-	}
-	return fmt.Sprintf("%03X", r.id)
 }
 
 func sniffFlagText(f hub.Flags) string {
@@ -220,14 +213,7 @@ func (f *sniffFrame) data(put func(x, y int, text string, style tcell.Style), r 
 		}
 		put(at, y, fmt.Sprintf("%02X", b), style)
 		if ascii > 0 {
-			put(ascii+i, y, sniffPrintable(b), style)
+			put(ascii+i, y, string(printable(b)), style)
 		}
 	}
-}
-
-func sniffPrintable(b byte) string {
-	if b < ' ' || b > '~' {
-		return "."
-	}
-	return string(rune(b))
 }

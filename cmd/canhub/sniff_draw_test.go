@@ -75,7 +75,7 @@ func TestSniffDrawsATable(t *testing.T) {
 		"   COUNT  AGE s   PERIOD       ID FLAG LN DATA                    ASCII",
 		"       2    0.5   1500.0      123       4 48 6F 00 FF             Ho..",
 		"       1    2.0               7FF    R  4 remote request",
-		"       1    2.0          00000088    E  8 00 00 00 00 00 00 00 00 ........",
+		"       1    2.0          20000088    E  8 00 00 00 00 00 00 00 00 ........",
 		"",
 		"help",
 	}

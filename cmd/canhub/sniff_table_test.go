@@ -48,9 +48,9 @@ func TestSniffHasARowForEachBusAndIdentifier(t *testing.T) {
 	rows, _ := table.view(byID, 0, 10)
 	var got []string
 	for _, r := range rows {
-		got = append(got, sniffIDText(&r)+sniffFlagText(r.last.Flags)+" "+string(rune('0'+r.bus))+" "+string(rune('0'+r.count)))
+		got = append(got, idText(r.id, r.kind)+sniffFlagText(r.last.Flags)+" "+string(rune('0'+r.bus))+" "+string(rune('0'+r.count)))
 	}
-	want := []string{"123 0 2", "200 0 1", "00000123 0 1", "00000123E 0 1", "123 1 1"}
+	want := []string{"123 0 2", "200 0 1", "00000123 0 1", "20000123E 0 1", "123 1 1"}
 	if !slices.Equal(got, want) {
 		t.Errorf("rows %q, want %q", got, want)
 	}

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/canhub-go/canhub/hub"
 )
 
 var packageNames = regexp.MustCompile(`(?m)(^|: )(?:(?:canhub|canlog|hub|strconv\.\w+: parsing "[^"]*"): )+`)
@@ -40,4 +42,31 @@ func perSecond(n uint64, took time.Duration) string {
 		return ""
 	}
 	return fmt.Sprintf(" (%.0f/s)", float64(n)/took.Seconds())
+}
+
+// idText returns an identifier as candump shows it: three digits, or eight for 29
+// bits and for the classes of an error frame.
+func idText(id uint32, flags hub.Flags) string {
+	switch {
+	case flags&hub.Error != 0:
+		return fmt.Sprintf("%08X", id|1<<29)
+	case flags&hub.Extended != 0:
+		return fmt.Sprintf("%08X", id)
+	default:
+		return fmt.Sprintf("%03X", id)
+	}
+}
+
+// printable returns c, or a dot for what is no ASCII text.
+func printable(c byte) byte {
+	if c < ' ' || c > '~' {
+		return '.'
+	}
+	return c
+}
+
+// bar returns "[###.......]", with up to width marks.
+func bar(marks, width int) string {
+	marks = max(0, min(marks, width))
+	return "[" + strings.Repeat("#", marks) + strings.Repeat(".", width-marks) + "]"
 }
