@@ -36,8 +36,8 @@ func (a *app) bridge() *cobra.Command {
 		Use:   "bridge BUS BUS",
 		Short: "Connect two buses",
 		Long: `Bridge forwards the frames of each of two buses, A and B in this order, to the
-other, until it is interrupted or one of them fails. A log: bus is played to the other one; at its
-end, when all is forwarded, the bridge ends too.
+other, until it is interrupted or one of them fails. A log: bus is played to the
+other one; at its end, when all is forwarded, the bridge ends too.
 
 Identifiers are in hex, of three digits, or of eight for 29-bit ones. Filters see
 them as they come in, before they are mapped.
@@ -147,9 +147,9 @@ func (a *app) runBridge(ctx context.Context, l *busLink, o *bridgeFlags, buses [
 	fmt.Fprintf(a.err, "canhub: bridge: side a is %s, %s; side b is %s, %s\n",
 		buses[0].name, buses[0].url, buses[1].name, buses[1].url)
 	err := a.counted(ctx, l, o, func(ctx context.Context) error {
-		return l.run(ctx, buses[0].Bus, buses[1].Bus) // which may receive in batches
+		return named(l.run(ctx, buses[0].Bus, buses[1].Bus), names(buses)) // they may receive in batches
 	})
-	return errors.Join(named(err, names(buses)), closeAll(buses))
+	return errors.Join(err, closeAll(buses))
 }
 
 // redial makes the sides open their URLs again when they fail, all but logs,

@@ -86,7 +86,11 @@ Commands take a bus as a URL; "canhub urls" explains them:
   canhub demo --multicast                    a car to try things on
   canhub dump multicast:                     what is on the bus
   canhub send multicast: 123#DEADBEEF        put a frame on it
-  canhub convert drive.blf drive.log         one log format to another`,
+  canhub convert drive.blf drive.log         one log format to another
+
+The exit code is 0; 1 if something failed, or if entries of a log could not be
+read or written; 2 if the command line is wrong. An interrupt (Ctrl-C) is the
+regular end of what has no other.`,
 		Version:       version(),
 		Args:          noArgs,
 		SilenceErrors: true,
