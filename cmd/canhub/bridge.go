@@ -49,7 +49,8 @@ frame put on that bus is expected back, and dropped, for this long.`,
   canhub bridge 'log:drive.log?speed=10' multicast:
   canhub bridge --one-way --filter-ab 100:700 --map-ab 123=18FEF123 multicast://239.74.163.2 multicast:
   canhub bridge --redial --life 500ms --interval 10s multicast://239.74.163.2 multicast://239.74.163.3`,
-		Args: someArgs(2, 2),
+		Args:              someArgs(2, 2),
+		ValidArgsFunction: completeBus,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := wantPositive(cmd, "life", "echo-a", "echo-b", "min-pause", "max-pause", "interval"); err != nil {
 				return err

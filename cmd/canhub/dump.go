@@ -54,7 +54,8 @@ if it is, by less than a second, for it came from another bus, it gets that time
   canhub dump -w drive.blf front=multicast://239.74.163.2 rear=multicast://239.74.163.3
   canhub dump --json --idle 5s multicast: | jq .data
   canhub dump -L 'log:drive.blf?speed=max'           a log as text`,
-		Args: someArgs(1, -1),
+		Args:              someArgs(1, -1),
+		ValidArgsFunction: completeBus,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if err := look.check(cmd); err != nil {
 				return err

@@ -43,7 +43,8 @@ late. More than 250 ms is not made up for.`,
   canhub gen -g 1ms -I 123 -L 8 -D i multicast:    numbered frames, 1000 a second
   canhub gen -g 0 -n 100000 --stats multicast:     as fast as it goes
   canhub gen --mix --seed 42 -n 20 -v multicast:   the same 20 of all kinds each time`,
-		Args: someArgs(1, 1),
+		Args:              someArgs(1, 1),
+		ValidArgsFunction: completeBus,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for flag, set := range map[hub.Flags]bool{
 				hub.Extended: extended, hub.FDF: fd, hub.BRS: brs, hub.ESI: esi, hub.Remote: remote,

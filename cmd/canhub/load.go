@@ -44,7 +44,8 @@ bus, drawn anew; Ctrl-C ends it with a summary.`,
   canhub load -n 10 --json multicast:                    ten objects, then it ends
   canhub load 'log:drive.log?speed=max'                  what a recorded bus had
   canhub load --bitrate a=250k a=log:a.log b=log:b.log   a at 250k, b at 500k`,
-		Args: someArgs(1, -1),
+		Args:              someArgs(1, -1),
+		ValidArgsFunction: completeBus,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := wantPositive(cmd, "count"); err != nil {
 				return err

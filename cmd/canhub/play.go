@@ -54,7 +54,8 @@ q ends.`,
   canhub play --gap 10ms -v drive.trc.gz multicast:
   zcat drive.log.gz | canhub play - multicast:
   canhub play --step drive.log multicast:`,
-		Args: someArgs(2, -1),
+		Args:              someArgs(2, -1),
+		ValidArgsFunction: completeLog,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := wantPositive(cmd, "gap", "max-pause"); err != nil {
 				return err

@@ -49,7 +49,8 @@ is not made up for.`,
   canhub send -p 100ms multicast: 123#00 200#R        both, ten times a second
   canhub send -p 1s --gap 500ms -n 10 multicast: 123#00 123#01
   canhub send --gap 10ms multicast: - < frames.txt`,
-		Args: someArgs(2, -1),
+		Args:              someArgs(2, -1),
+		ValidArgsFunction: completeBus,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := s.parse(cmd, args[1:], a.in); err != nil {
 				return err

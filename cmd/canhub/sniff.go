@@ -37,7 +37,8 @@ Keys:
   canhub sniff -f 100:700 multicast:               identifiers 100 to 1FF
   canhub sniff 'log:drive.log?loop=forever'
   canhub sniff front=multicast://239.74.163.2 rear=multicast://239.74.163.3`,
-		Args: someArgs(1, -1),
+		Args:              someArgs(1, -1),
+		ValidArgsFunction: completeBus,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			selected, err := parseSelection("--filter", filters)
 			if err != nil {
