@@ -30,7 +30,7 @@ const (
 	fakeDay    = "fake day"
 )
 
-var otherWorkloads = []string{roundTrip, openClose, neighbours, idle, fakeDay}
+var otherWorkloads = []string{roundTrip, openClose, neighbours, idle, remoteServer, fakeDay}
 
 // contenders returns all, the floor first.
 func contenders(python string) []*contender {
