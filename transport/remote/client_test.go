@@ -309,10 +309,11 @@ func TestDialEndsWithItsContext(t *testing.T) {
 
 func TestDialSaysWhatIsWrong(t *testing.T) {
 	for address, want := range map[string]string{
-		"http://h/": "want ws://", "ws://": "want ws://", "ws://h:port/": "port", "ws://127.0.0.1:1/": "ws://127.0.0.1:1/",
+		"ws://127.0.0.1:1/?token=secret": "ws://127.0.0.1:1/: ", "ws://h/%zz?token=secret": "address",
+		"http://h/?token=secret": "want ws://", "http://h/": "want ws://", "ws://": "want ws://", "ws://h:port/": "port", "ws://127.0.0.1:1/": "ws://127.0.0.1:1/",
 	} {
-		if _, err := Dial(t.Context(), address, nil); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("Dial(%q): %v, want %q in it", address, err, want)
+		if _, err := Dial(t.Context(), address, nil); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("Dial(%q): %v, want %q in it, and no secret", address, err, want)
 		}
 	}
 	if _, err := Dial(t.Context(), "ws://h/", &DialOptions{Filters: []hub.Filter{{StandardOnly: true, ExtendedOnly: true}}}); err == nil {

@@ -37,10 +37,10 @@ func Dial(ctx context.Context, address string, o *DialOptions) (*Bus, error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil {
-		return nil, fmt.Errorf("remote: %w", err)
+		return nil, fmt.Errorf("remote: address: %w", withoutURL(err))
 	}
 	if u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" {
-		return nil, fmt.Errorf("remote: address %q: want ws://HOST:PORT/ or wss:", address)
+		return nil, fmt.Errorf("remote: address %q: want ws://HOST:PORT/ or wss://HOST:PORT/", u.Scheme+"://"+u.Host)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (b *Bus) connect(ctx context.Context, u *url.URL) error {
 			text, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
 			return fmt.Errorf("the server answers %s: %s", resp.Status, strings.TrimSpace(printable(string(text), 200)))
 		}
-		return err
+		return withoutURL(err)
 	}
 	b.ws = ws
 	stop := context.AfterFunc(ctx, func() { b.wire.Conn.Close() })
@@ -115,6 +115,15 @@ func (b *Bus) connect(ctx context.Context, u *url.URL) error {
 	}
 	if err != nil {
 		ws.CloseNow()
+	}
+	return err
+}
+
+// withoutURL returns err without the URL that it may name: there may be a token
+// in it.
+func withoutURL(err error) error {
+	if e := (*url.Error)(nil); errors.As(err, &e) {
+		return e.Err
 	}
 	return err
 }

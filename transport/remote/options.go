@@ -144,7 +144,7 @@ type Options struct {
 	// Default: 1024.
 	MaxClients int
 	// Queue is how many messages are kept for a client that does not keep up,
-	// beside what the network holds. Default: 512.
+	// beside what the network holds. 1 to 1048576. Default: 512.
 	Queue int
 	// MaxMessage is how many bytes a message of a client may have. A client that
 	// sends a longer one is dropped. Default: 131072, 128 KiB.
@@ -182,7 +182,10 @@ func (o *Options) withDefaults() Options {
 		r.Fallback = http.NotFoundHandler()
 	}
 	limit(&r.MaxClients, 1024, maxInt)
-	limit(&r.Queue, 512, maxQueue)
+	if r.Queue <= 0 {
+		r.Queue = 512
+	}
+	r.Queue = min(r.Queue, maxQueue)
 	limit(&r.MaxMessage, 128<<10, maxInt)
 	limit(&r.MaxTasks, 64, maxInt)
 	limit(&r.HandshakeTimeout, 10*time.Second, never)

@@ -199,11 +199,7 @@ func (s *session) handle(ctx context.Context, kind websocket.MessageType, p []by
 	switch {
 	case err == nil:
 		m.Flags &^= hub.Own
-		err = s.sub.Send(ctx, m) // waits while the channel is busy; this client only
-		if errors.Is(err, hub.ErrStalled) {
-			return nil // it would have to take what is sent to it first
-		}
-		return err
+		return s.sub.Send(ctx, m) // waits while the channel is busy, and so does this client alone
 	case err == errKind:
 		return nil
 	case err == errShort, errors.Is(err, errSyntax):
