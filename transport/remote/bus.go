@@ -169,7 +169,6 @@ func (b *Bus) Close() error {
 		late := time.AfterFunc(goodbye, func() { b.wire.Conn.Close() })
 		defer late.Stop()
 		close(b.quit)
-		b.wire.hurry()
 		b.ended.Wait()
 		b.ws.Close(websocket.StatusNormalClosure, "")
 	})

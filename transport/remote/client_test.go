@@ -475,6 +475,43 @@ func TestPeriodicMessages(t *testing.T) {
 	hubtest.WantNone(t, node)
 }
 
+// python-can-remote ends the session of a client that stops what it does not know.
+func TestATaskIsStoppedOnce(t *testing.T) {
+	said := make(chan string, 10)
+	address := oddServer(t, answer101, func(c *rawClient) {
+		c.frame()
+		c.Write(appendFrameOf(opText, `{"type": "bus_response", "payload": {"channel_info": ""}}`))
+		for {
+			op, p, err := c.frame()
+			if err != nil || op == opClose {
+				c.Write(appendFrameOf(opClose, "\x03\xe8"))
+				close(said)
+				return
+			}
+			said <- string(p)
+		}
+	})
+	b := dial(t, address, nil)
+	task, err := b.SendPeriodic(t.Context(), hub.Std(0x123), time.Second, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := task.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	b.Close()
+	<-said // the start
+	var rest []string
+	for text := range said {
+		rest = append(rest, text)
+	}
+	if d := cmp.Diff([]string{`{"type": "periodic_stop", "payload": 291}`}, rest); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestPeriodicSendsWhatPythonSends(t *testing.T) {
 	w := hub.Std(304, 196, 224)
 	got, err := appendEvent(nil, periodicStart, map[string]any{"period": 0.1, "duration": nil, "msg": periodicFrame{&w}})

@@ -442,6 +442,32 @@ func TestEndOfTheServerEndsClientsInTheRegularWay(t *testing.T) {
 	}
 }
 
+func TestEndDoesNotWaitForADeadClient(t *testing.T) {
+	h := hubtest.New(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := serveOn(t, l, h, &Options{WriteTimeout: time.Minute})
+	rawDial(t, l.Addr().String()).open(t).Conn.(*net.TCPConn).SetReadBuffer(4096)
+	node := hubtest.Open(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
+	batch := make([]hub.Message, 200)
+	for i := range batch {
+		batch[i] = hub.FD(1, make([]byte, 64)...)
+	}
+	for range 1000 { // until the connection is full
+		if err := node.SendBatch(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Microsecond) // what is dropped does not fill it
+	}
+	start := time.Now()
+	end()
+	if took := time.Since(start); took > 2*goodbye {
+		t.Errorf("the server took %v to end", took)
+	}
+}
+
 func TestServeReturnsTheListenersError(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
