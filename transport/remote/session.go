@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"sync"
 	"time"
@@ -198,7 +197,6 @@ func (s *session) handle(ctx context.Context, kind websocket.MessageType, p []by
 	}
 	switch {
 	case err == nil:
-		m.Flags &^= hub.Own
 		return s.sub.Send(ctx, m) // waits while the channel is busy, and so does this client alone
 	case err == errKind:
 		return nil
@@ -232,9 +230,6 @@ func (s *session) write(ctx context.Context) error {
 				batch = batch[1:]
 			}
 			if err := s.wire.send(buf); err != nil {
-				if errors.Is(err, net.ErrClosed) {
-					return net.ErrClosed // a CLOSE was answered
-				}
 				return err
 			}
 		}

@@ -110,7 +110,6 @@ func readPeriodic(payload json.RawMessage) (*hub.Periodic, error) {
 	if err := decodeJSON(&p.Messages[0], members["msg"]); err != nil {
 		return nil, err
 	}
-	p.Messages[0].Flags &^= hub.Own
 	return p, nil
 }
 
