@@ -142,7 +142,7 @@ func (p *pair) drain(n node) {
 	p.Helper()
 	last := -1
 	for {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*soon)
+		ctx, cancel := context.WithTimeout(context.Background(), 50*soon)
 		m, err := p.recv(ctx, n)
 		cancel()
 		if err != nil {
