@@ -10,6 +10,7 @@
 //
 //	hub:can0                              a channel of the Opener's hub
 //	multicast://239.74.163.2:43113        python-can's udp_multicast
+//	ws://host:54701/can0                  a server of python-can-remote's protocol; wss: with TLS
 //	log:drive.log?speed=2                 a log file, played at its own pace
 //
 // The packages that do the work can be used without this one: hub, canlog, and
@@ -41,7 +42,7 @@ func Open(ctx context.Context, url string) (hub.Bus, error) { return (&Opener{})
 // waits for that until ctx is done; the bus stays open when ctx ends later, until
 // its Close.
 //
-// It returns an error that names the URL and what is wrong with it. For an
+// It returns an error that names the URL, without its token, and what is wrong with it. For an
 // unknown scheme or option it lists the known ones.
 func (o *Opener) Open(ctx context.Context, url string) (hub.Bus, error) {
 	if err := ctx.Err(); err != nil {
@@ -56,7 +57,7 @@ func (o *Opener) Open(ctx context.Context, url string) (hub.Bus, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, fmt.Errorf("canhub: open %s: %w", url, err)
+		return nil, fmt.Errorf("canhub: open %s: %w", withoutToken(url), err)
 	}
 	return bus, nil
 }

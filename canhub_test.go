@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/canhub-go/canhub"
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/transport/remote"
 	"go.uber.org/goleak"
 )
 
@@ -228,6 +231,40 @@ func TestALogThatIsCutOffEndsWithAnError(t *testing.T) {
 	}
 }
 
+func TestWebSocketURLsAreClients(t *testing.T) {
+	h := hub.New(nil)
+	defer h.Close()
+	handler := remote.Handler(h, &remote.Options{Token: "a b&c", Channels: []string{"can 1"}})
+	for name, start := range map[string]func(http.Handler) *httptest.Server{"ws": httptest.NewServer, "wss": httptest.NewTLSServer} {
+		t.Run(name, func(t *testing.T) {
+			s := start(handler)
+			defer s.Close()
+			_, host, _ := strings.Cut(s.URL, "://")
+			node, err := h.Open("can 1", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer node.Close()
+			url := name + "://" + host + "/can%201?token=a+b%26c&own&keep&json&filter=100:700"
+			if name == "wss" {
+				url += "&insecure"
+			}
+			b := open(t, &canhub.Opener{}, url)
+			m := hub.Std(0x123, 1)
+			m.Timestamp = 1_500_000_000
+			for _, m := range []hub.Message{hub.Std(0x200), m} {
+				if err := b.Send(t.Context(), m); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, err := b.Recv(t.Context())
+			if want := m; !got.Equal(want) || got.Timestamp != want.Timestamp || got.Flags&hub.Own == 0 {
+				t.Errorf("received %v, %v, want %v", got, err, want)
+			}
+		})
+	}
+}
+
 func TestWrongURLsAreErrorsThatSayWhatIsRight(t *testing.T) {
 	log := write(t, "drive.log", drive)
 	h := hub.New(nil)
@@ -259,6 +296,10 @@ func TestWrongURLsAreErrorsThatSayWhatIsRight(t *testing.T) {
 		{"multicast://239.74.163.2/can0", `path "can0"`},
 		{"multicast:?iface=nowhere0", `interface "nowhere0"`},
 		{"multicast:?hops=256", "option hops=256: want a number from 1 to 255"},
+		{"ws:can0", "want ws://HOST:PORT/CHANNEL"},
+		{"ws://127.0.0.1:1/?insecure", `unknown option "insecure"; ws: has token, json`},
+		{"ws://127.0.0.1:1/?bitrate=0", "option bitrate=0: want a number from 1"},
+		{"ws://127.0.0.1:1/can0?token=secret", "open ws://127.0.0.1:1/can0?token=...: remote: dial ws://127.0.0.1:1/can0: "},
 		{"log:" + log + "?speed=0", "option speed=0: want a number above 0, or max"},
 		{"log:" + log + "?speed=NaN", "option speed=NaN"},
 		{"log:" + log + "?loop=0", "option loop=0: want a number from 1"},

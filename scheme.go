@@ -2,11 +2,13 @@ package canhub
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/transport/multicast"
+	"github.com/canhub-go/canhub/transport/remote"
 )
 
 // A Scheme is one kind of URL that [Open] knows.
@@ -36,6 +39,16 @@ type Option struct {
 // Schemes returns all kinds of URLs that [Open] knows.
 func Schemes() []Scheme {
 	filter := Option{"filter", "ID:MASK", "receive only what matches, also ID~MASK or ID; may be there several times, any match is enough"}
+	client := []Option{
+		{"token", "TEXT", "what the server wants to be told (none)"},
+		{"json", "BOOL", "frames as JSON (false)"},
+		{"own", "BOOL", "receive own messages too (false)"},
+		{"keep", "BOOL", "messages sent keep their timestamps (false)"},
+		{"bitrate", "N", "in bit/s, for a server that has a device (not said)"},
+		{"fd", "BOOL", "ask a server that has a device for CAN FD (not said)"},
+		filter,
+	}
+	insecure := Option{"insecure", "BOOL", "take any certificate (false)"}
 	return []Scheme{
 		{
 			Name: "hub", Form: "hub:can0", Meaning: "a channel of the hub in this process",
@@ -65,6 +78,16 @@ func Schemes() []Scheme {
 			open: openMulticast,
 		},
 		{
+			Name: "ws", Form: "ws://localhost:54701/can0", Meaning: "a channel of a server that speaks python-can-remote's protocol",
+			Options: client,
+			open:    openRemote("ws"),
+		},
+		{
+			Name: "wss", Form: "wss://localhost:54701/can0", Meaning: "the same, over TLS",
+			Options: append([]Option{insecure}, client...),
+			open:    openRemote("wss"),
+		},
+		{
 			Name: "log", Form: "log:drive.log", Meaning: "a log file (.log, .asc, .blf, .csv, .trc, also .gz), played from the first Recv on",
 			Options: []Option{
 				{"speed", "N|max", "times faster than recorded (1)"},
@@ -82,7 +105,7 @@ func Schemes() []Scheme {
 func parse(text string) (Scheme, *address, error) {
 	all := Schemes()
 	bad := func(format string, args ...any) (Scheme, *address, error) {
-		return Scheme{}, nil, fmt.Errorf("canhub: URL %q: %s", text, fmt.Sprintf(format, args...))
+		return Scheme{}, nil, fmt.Errorf("canhub: URL %q: %s", withoutToken(text), fmt.Sprintf(format, args...))
 	}
 	name, rest, found := strings.Cut(text, ":")
 	i := slices.IndexFunc(all, func(s Scheme) bool { return strings.EqualFold(s.Name, name) })
@@ -131,6 +154,11 @@ func parse(text string) (Scheme, *address, error) {
 	}
 	return s, a, nil
 }
+
+var token = regexp.MustCompile(`([?&]token=)[^&]*`)
+
+// withoutToken returns a URL as it may stand in a log.
+func withoutToken(url string) string { return token.ReplaceAllString(url, "${1}...") }
 
 // An address is a URL without its scheme. Its methods read the options and keep
 // the first error.
@@ -275,6 +303,33 @@ func openMulticast(_ context.Context, o *Opener, a *address) (hub.Bus, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+func openRemote(scheme string) func(context.Context, *Opener, *address) (hub.Bus, error) {
+	return func(ctx context.Context, o *Opener, a *address) (hub.Bus, error) {
+		opts := &remote.DialOptions{
+			Token:          a.text("token", ""),
+			JSON:           a.bool("json", false),
+			OwnMessages:    a.bool("own", false),
+			KeepTimestamps: a.bool("keep", false),
+			Bitrate:        a.int("bitrate", 0, math.MaxInt32),
+			FD:             a.bool("fd", false),
+			Filters:        a.filters(),
+			TLS:            &tls.Config{InsecureSkipVerify: a.bool("insecure", false)},
+			Logger:         o.Logger,
+		}
+		switch {
+		case a.err != nil:
+			return nil, a.err
+		case a.host == "":
+			return nil, fmt.Errorf("want %s://HOST:PORT/CHANNEL", scheme)
+		}
+		b, err := remote.Dial(ctx, (&url.URL{Scheme: scheme, Host: a.host, Path: "/" + a.path}).String(), opts)
+		if err != nil {
+			return nil, err
+		}
+		return b, nil
+	}
 }
 
 // isAddress reports whether all of host is one IPv6 address, so that its last

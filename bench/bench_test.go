@@ -19,6 +19,13 @@ func TestMain(m *testing.M) {
 	if line := os.Getenv(isolatedEnv); line != "" {
 		os.Exit(isolatedMain(line))
 	}
+	if os.Getenv(remoteEnv) != "" {
+		if err := remoteMain(); err != nil {
+			fmt.Fprintln(os.Stderr, "remote:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 
@@ -234,6 +241,7 @@ func madeUp(figure func(*contender) float64) *results {
 		r.kept[n.name] = series{0.95}
 	}
 	r.crowd = &crowd{channels: 10, bytes: 8000, goroutines: 1}
+	r.relays = madeUpRelays(100, 50_000, 20<<20)
 	r.day, r.dayLong = series{9}, 24*time.Hour
 	r.multicast = madeUpMulticast(flood{Sent: 100, Received: 95, Dropped: 5, Seconds: 1}, 0.95)
 	return r
@@ -251,6 +259,14 @@ func madeUpMulticast(overrun flood, ratio float64) *multicasts {
 	m.pacedLost = series{0}
 	m.addOverrun(overrun)
 	return m
+}
+
+func madeUpRelays(ratio, latency, idle float64) *relays {
+	v := &relays{ours: map[int]series{}, theirs: map[int]series{}, ratios: map[int]series{}, latency: series{latency}, idle: idle}
+	for _, n := range remoteClients {
+		v.ours[n], v.theirs[n], v.ratios[n] = series{1000 * ratio}, series{1000}, series{ratio}
+	}
+	return v
 }
 
 func good(ct *contender) float64 {
@@ -275,6 +291,7 @@ func TestMarksPassAndFail(t *testing.T) {
 		}
 		return 0.5
 	})
+	bad.relays = madeUpRelays(4, 201_000, 65<<20)
 	bad.crowd = &crowd{bytes: 17 * 1024, goroutines: 2}
 	for _, n := range nuisances {
 		bad.kept[n.name] = series{0.8, 1}[:1]
@@ -366,7 +383,7 @@ func TestReportAndChart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"hub Send/Recv", "50 % lost", "## udp_multicast", "| 30.0 % |", "not available", "## Marks", "What limits the hub", "-check -python PATH`"} {
+	for _, want := range []string{"hub Send/Recv", "50 % lost", "## udp_multicast", "| 30.0 % |", "not available", "## Marks", "What limits the hub", "| 64 | 100000 | 1000 | 100 ", "-check -python PATH`"} {
 		if !strings.Contains(string(md), want) {
 			t.Errorf("the report has no %q", want)
 		}

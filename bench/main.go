@@ -25,6 +25,13 @@ func main() {
 	if line := os.Getenv(isolatedEnv); line != "" {
 		os.Exit(isolatedMain(line))
 	}
+	if os.Getenv(remoteEnv) != "" {
+		if err := remoteMain(); err != nil {
+			fmt.Fprintln(os.Stderr, "remote:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return
@@ -55,18 +62,21 @@ func run(args []string, stdout, stderr io.Writer) error {
 	}
 
 	b := &benchmark{
-		harness:    harness{patience: time.Minute, target: *target},
-		contenders: contenders(*python),
-		nodes:      nodes(*python),
-		workloads:  workloads,
-		others:     otherWorkloads,
-		repeats:    *repeats,
-		channels:   100_000,
-		day:        24 * time.Hour,
-		log:        stderr,
+		harness:     harness{patience: time.Minute, target: *target},
+		contenders:  contenders(*python),
+		nodes:       nodes(*python),
+		workloads:   workloads,
+		others:      otherWorkloads,
+		repeats:     *repeats,
+		channels:    100_000,
+		python:      *python,
+		remoteCrowd: 1000,
+		day:         24 * time.Hour,
+		log:         stderr,
 	}
 	if *quick {
 		b.repeats, b.channels, b.day = 1, 1000, 10*time.Minute
+		b.remoteCrowd = 10
 		b.target, b.fixed, b.patience = 5*time.Millisecond, 128, 10*time.Second
 	}
 	if *only != "" {

@@ -51,6 +51,7 @@ func marks() []mark {
 			return kept.median(), "", len(kept) > 0
 		}})
 	}
+	all = append(all, remoteMarks()...)
 	return append(all,
 		mark{"idle channel with one subscriber: KiB", 16, true, func(r *results) (float64, string, bool) {
 			if r.crowd == nil {

@@ -60,6 +60,7 @@ func (r *results) report(verdicts []verdict, args []string) ([]byte, error) {
 
 	r.tripTable(p)
 	r.comingTable(p)
+	r.remoteTable(p)
 	r.rest(p)
 	r.multicastTable(p)
 	markTable(p, verdicts)

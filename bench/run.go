@@ -22,6 +22,7 @@ type results struct {
 	comings map[string]*coming
 	kept    map[string]series // by name of nuisance
 	crowd   *crowd
+	relays  *relays
 	day     series // seconds
 	dayLong time.Duration
 
@@ -42,6 +43,9 @@ type benchmark struct {
 	day        time.Duration // of fake time
 	fixed      uint64        // messages per publisher without calibration, if not 0
 	log        io.Writer
+
+	python      string // an interpreter
+	remoteCrowd int    // idle clients
 }
 
 // only keeps the contenders and workloads that the words are part of the names
@@ -130,6 +134,8 @@ func (b *benchmark) run() *results {
 					err = errors.New("goroutines are left after Close")
 				}
 			}
+		case remoteServer:
+			err = b.remotes(r)
 		case fakeDay:
 			var took time.Duration
 			took, err = measureDay(b.day)

@@ -31,7 +31,7 @@ const (
 	// and udpMulticast
 )
 
-var otherWorkloads = []string{roundTrip, openClose, neighbours, idle, fakeDay, udpMulticast}
+var otherWorkloads = []string{roundTrip, openClose, neighbours, idle, udpMulticast, remoteServer, fakeDay}
 
 // contenders returns all, the floor first.
 func contenders(python string) []*contender {

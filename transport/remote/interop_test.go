@@ -1,0 +1,275 @@
+package remote
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/hub/hubtest"
+)
+
+// python returns a command that runs testdata/peer.py. Where CANHUB_INTEROP is
+// set a missing peer is a failure. CANHUB_PYTHON is the interpreter, python3 by
+// default.
+func python(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	if os.Getenv("CANHUB_INTEROP") == "" {
+		t.Skip("CANHUB_INTEROP is not set")
+	}
+	interpreter := os.Getenv("CANHUB_PYTHON")
+	if interpreter == "" {
+		interpreter = "python3"
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return exec.CommandContext(ctx, interpreter, append([]string{"testdata/peer.py"}, args...)...)
+}
+
+// A peer is a running testdata/peer.py.
+type peer struct {
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	lines  *bufio.Scanner
+	stderr bytes.Buffer
+}
+
+// startPeer returns when the peer is connected, or listens.
+func startPeer(t *testing.T, stdin io.Reader, args ...string) *peer {
+	t.Helper()
+	p := &peer{cmd: python(t, args...)}
+	p.cmd.Stderr = &p.stderr
+	var err error
+	if stdin != nil {
+		p.cmd.Stdin = stdin
+	} else if p.in, err = p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatalf("no python: %v", err)
+	}
+	p.lines = bufio.NewScanner(out)
+	if !p.lines.Scan() {
+		t.Fatalf("python-can-remote does not run: %v\n%s", p.cmd.Wait(), p.stderr.String())
+	}
+	t.Log(p.lines.Text())
+	return p
+}
+
+// end waits for the process and returns what else it printed.
+func (p *peer) end(t *testing.T) []hub.Message {
+	t.Helper()
+	if p.in != nil {
+		p.in.Close()
+	}
+	var got []hub.Message
+	for p.lines.Scan() {
+		var f frame
+		if err := json.Unmarshal(p.lines.Bytes(), &f); err != nil {
+			t.Fatalf("python printed %q: %v", p.lines.Text(), err)
+		}
+		got = append(got, f.message(t))
+	}
+	if err := p.cmd.Wait(); err != nil {
+		t.Fatalf("python: %v\n%s", err, p.stderr.String())
+	}
+	return got
+}
+
+// forms are our server, as Python's client meets it, which offers both
+// subprotocols.
+var forms = map[string]func(http.Handler) http.Handler{
+	"binary": func(h http.Handler) http.Handler { return h },
+	"JSON": func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Set("Sec-WebSocket-Protocol", protocolJSON)
+			h.ServeHTTP(w, r)
+		})
+	},
+}
+
+// plenty is room for what a slow client has not taken yet.
+var plenty = &Options{Queue: 16384}
+
+func frameOf(m hub.Message) frame {
+	return frame{
+		ID: m.ID, Extended: m.Flags&hub.Extended != 0, Remote: m.Flags&hub.Remote != 0, Error: m.Flags&hub.Error != 0,
+		FD: m.Flags&hub.FDF != 0, BRS: m.Flags&hub.BRS != 0, ESI: m.Flags&hub.ESI != 0,
+		Len: int(m.Len), Data: hex.EncodeToString(m.Bytes()), Timestamp: json.Number(fmt.Sprint(seconds(m.Timestamp))),
+	}
+}
+
+func lines(t *testing.T, msgs []hub.Message) io.Reader {
+	t.Helper()
+	var b bytes.Buffer
+	for _, m := range msgs {
+		line, err := json.Marshal(frameOf(m))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(append(line, '\n'))
+	}
+	return &b
+}
+
+// everyKind are the frames of the vectors, and then 10,000 of one kind.
+func everyKind(t *testing.T) []hub.Message {
+	var msgs []hub.Message
+	for _, v := range binaryVectors(t) {
+		msgs = append(msgs, v.Frame.message(t))
+	}
+	for i := range uint32(10_000) {
+		m := hub.Ext(0x10000+i, 1, 2, 3, 4, 5, 6, 7, 8)
+		m.Timestamp = 1_700_000_000_000_000_000 + int64(i)*1_000_000
+		msgs = append(msgs, m)
+	}
+	return msgs
+}
+
+// equal fails the test where messages differ, also in their times.
+func equal(t *testing.T, got, want []hub.Message) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d messages, want %d", len(got), len(want))
+	}
+	for i := range want {
+		got[i].Seq = 0
+		same(t, got[i], want[i])
+		if t.Failed() {
+			t.Fatalf("message %d of %d", i+1, len(want))
+		}
+	}
+}
+
+func recvAll(t *testing.T, b hub.Bus, n int) (got []hub.Message) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for range n {
+		m, err := b.Recv(ctx)
+		if err != nil {
+			t.Fatalf("%d of %d messages received: %v", len(got), n, err)
+		}
+		got = append(got, m)
+	}
+	return got
+}
+
+func TestLivePythonClientReceivesEverything(t *testing.T) {
+	for name, form := range forms {
+		t.Run(name, func(t *testing.T) {
+			h := hubtest.New(t)
+			s := httptest.NewServer(form(Handler(h, plenty)))
+			defer s.Close()
+			p := startPeer(t, nil, "recv", "ws"+strings.TrimPrefix(s.URL, "http"))
+			node := hubtest.Open(t, h, "can0", &hub.SubscriberOptions{KeepTimestamps: true, SendOnly: true})
+			want := everyKind(t)
+			for _, m := range append(want, marker) {
+				send(t, node, m)
+			}
+			equal(t, p.end(t), want)
+			node.Close()
+			hubtest.WaitPeers(t, h, "can0", 0)
+		})
+	}
+}
+
+func TestLivePythonClientSendsEverything(t *testing.T) {
+	for name, form := range forms {
+		t.Run(name, func(t *testing.T) {
+			h := hubtest.New(t)
+			s := httptest.NewServer(form(Handler(h, nil)))
+			defer s.Close()
+			node := hubtest.Open(t, h, "can0", nil)
+			want := everyKind(t)
+			p := startPeer(t, lines(t, want), "send", "ws"+strings.TrimPrefix(s.URL, "http"), "preserve_timestamps=true")
+			equal(t, recvAll(t, node, len(want)), want)
+			p.end(t)
+			hubtest.WaitPeers(t, h, "can0", 1)
+		})
+	}
+}
+
+func TestLivePythonClientHasItsConfig(t *testing.T) {
+	h := hubtest.New(t)
+	address := serve(t, h, nil)
+	p := startPeer(t, nil, "recv", address, "receive_own_messages=true", "bitrate=500000",
+		`can_filters=[{"can_id": 256, "can_mask": 1792, "extended": false}, {"can_id": 2047, "can_mask": 2047}]`)
+	node := hubtest.Open(t, h, "can0", nil)
+	send(t, node, hub.Std(0x200), hub.Std(0x1AB, 1), hub.Ext(0x1AB), hub.Std(0x100), marker)
+	got := p.end(t)
+	if len(got) != 2 || !got[0].Equal(hub.Std(0x1AB, 1)) || !got[1].Equal(hub.Std(0x100)) {
+		t.Errorf("python received %v", got)
+	}
+}
+
+func TestLivePythonClientSendsPeriodically(t *testing.T) {
+	h := hubtest.New(t)
+	node := hubtest.Open(t, h, "can0", nil)
+	p := startPeer(t, nil, "periodic", serve(t, h, nil))
+	n := 0
+	for m := range node.All(t.Context()) {
+		if m.Equal(marker) {
+			break
+		}
+		if n++; !m.Equal(hub.Std(0x123, 1, 2)) {
+			t.Errorf("received %v", m)
+		}
+	}
+	if n < 5 || n > 20 {
+		t.Errorf("%d messages in 0.3 s, want about 15", n)
+	}
+	p.end(t)
+	hubtest.WaitPeers(t, h, "can0", 1)
+	hubtest.WantNone(t, node)
+}
+
+func TestLivePythonClientOverTLS(t *testing.T) {
+	h := hubtest.New(t)
+	s := httptest.NewTLSServer(Handler(h, plenty))
+	defer s.Close()
+	p := startPeer(t, nil, "recv", "wss"+strings.TrimPrefix(s.URL, "https"))
+	node := hubtest.Open(t, h, "can0", &hub.SubscriberOptions{KeepTimestamps: true, SendOnly: true})
+	want := everyKind(t)
+	for _, m := range append(want, marker) {
+		send(t, node, m)
+	}
+	equal(t, p.end(t), want)
+}
+
+func TestLivePythonClientIsRefusedWithoutTheToken(t *testing.T) {
+	cmd := python(t, "recv", serve(t, hubtest.New(t), &Options{Token: "secret"}))
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "Unexpected response status") {
+		t.Errorf("python: %v\n%s", err, out)
+	}
+}
+
+func TestLivePythonClientHearsTheEndOfTheServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := serveOn(t, l, hubtest.New(t), nil)
+	p := startPeer(t, nil, "recv", "ws://"+l.Addr().String())
+	end()
+	if err := p.cmd.Wait(); err == nil || !strings.Contains(p.stderr.String(), "1001") {
+		t.Errorf("python: %v\n%s", err, p.stderr.String())
+	}
+}

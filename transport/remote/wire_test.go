@@ -1,0 +1,74 @@
+package remote
+
+import (
+	"bytes"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Python sees only one message of a TLS record. Its data reaches the connection
+// in writes of their own, and each is a record.
+func TestOneMessagePerWriteOnTLS(t *testing.T) {
+	var writes [][]byte
+	w := &wire{Conn: writer{write: func(p []byte) { writes = append(writes, bytes.Clone(p)) }}, single: true, pen: make(chan struct{}, 1)}
+	var frames []byte
+	var want [][]byte
+	for _, n := range []int{0, 15, 125, 126, 1000, 70_000} {
+		f := w.appendMessage(nil, opText, make([]byte, n))
+		want = append(want, f)
+		frames = append(frames, f...)
+	}
+	if err := w.send(frames); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, writes); d != "" {
+		t.Error(d[:min(len(d), 1000)])
+	}
+}
+
+func TestNothingIsSentBehindACLOSE(t *testing.T) {
+	var got []byte
+	w := &wire{Conn: writer{write: func(p []byte) { got = append(got, p...) }}, pen: make(chan struct{}, 1)}
+	w.Write([]byte{0x88, 0})
+	if err := w.send(w.appendMessage(nil, opBinary, []byte{1})); err != net.ErrClosed || len(got) != 2 {
+		t.Errorf("sent %x, %v", got, err)
+	}
+}
+
+// A writer is a connection that can only be written to.
+type writer struct {
+	net.Conn
+	write func(p []byte)
+}
+
+func (w writer) Write(p []byte) (int, error) { w.write(p); return len(p), nil }
+
+func TestEveryFrameOfPythonHasTheSameHead(t *testing.T) {
+	for _, v := range load[vector](t, "remote_wsframes.json", 28) {
+		w := &wire{}
+		got := w.appendMessage(nil, byte(v.Opcode), unhex(t, v.Payload))
+		if v.Mask != "" {
+			k := unhex(t, v.Mask)
+			key := uint32(k[0])<<24 | uint32(k[1])<<16 | uint32(k[2])<<8 | uint32(k[3])
+			got = appendMasked(nil, byte(v.Opcode), unhex(t, v.Payload), key)
+		}
+		if want := unhex(t, v.Hex); !bytes.Equal(got, want) {
+			t.Errorf("%s: %x, want %x", v.Name, got, want)
+		}
+		if n := frameLen(got); n != len(got) {
+			t.Errorf("%s: frameLen %d, want %d", v.Name, n, len(got))
+		}
+	}
+}
+
+func TestClosedReasonsFitIntoACLOSE(t *testing.T) {
+	for _, text := range []string{"", "x", strings.Repeat("ä", 100), strings.Repeat("x", 123), "\xff" + strings.Repeat("€", 50)} {
+		p := printable(text, maxCloseReason)
+		if len(p) > maxCloseReason || !strings.HasPrefix(strings.ToValidUTF8(text, "?"), p) || len(text) <= 100 && len(p) < len(text) {
+			t.Errorf("%q is cut to %q", text, p)
+		}
+	}
+}
