@@ -62,7 +62,9 @@ func startPythonUDP(python string, args ...string) (*pythonNode, error) {
 		return nil, err
 	}
 	if line, err := n.out.ReadString('\n'); line != "ready\n" {
-		n.cmd.Process.Kill()
+		if err == nil { // or else it ends by itself
+			n.cmd.Process.Kill()
+		}
 		err = errors.Join(err, n.cmd.Wait())
 		return nil, fmt.Errorf("python: %q instead of ready: %w: %s", line, err, strings.TrimSpace(n.stderr.String()))
 	}
