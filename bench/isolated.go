@@ -57,12 +57,15 @@ func isolated(words ...string) (r flood, err error) {
 	cmd := exec.CommandContext(ctx, exe)
 	cmd.Env = append(os.Environ(), isolatedEnv+"="+string(line))
 	cmd.Stderr = &stderr
+	cmd.WaitDelay = time.Second // what it has started may outlive it
 	if err := isolate(cmd); err != nil {
 		return r, fmt.Errorf("%w: %w", errUnavailable, err)
 	}
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return r, fmt.Errorf("%v: not done after a minute: %s", words[0], strings.TrimSpace(stderr.String()))
 	case errors.As(err, &exit) && exit.ExitCode() != noNetwork:
 		return r, fmt.Errorf("%v: %w: %s", words[0], err, strings.TrimSpace(stderr.String()))
 	case exit != nil:
@@ -75,6 +78,9 @@ func isolated(words ...string) (r flood, err error) {
 	}
 	if err := json.Unmarshal(out, &r); err != nil {
 		return r, fmt.Errorf("%v: %q: %w", words[0], out, err)
+	}
+	if r.Received == 0 {
+		return r, fmt.Errorf("%v: nothing of %d messages arrived", words[0], r.Sent)
 	}
 	if r.Disorder > 0 {
 		return r, fmt.Errorf("%v: %d messages out of order", words[0], r.Disorder)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -45,7 +46,7 @@ func nodes(python string) []*node {
 			name:        pythonNodes,
 			about:       "python-can's interface of that name, the same datagrams; each end a process of its own with the options that are the default",
 			words:       func(d time.Duration) []string { return []string{"python", python, d.String()} },
-			unavailable: func() error { return pythonUDP(python) },
+			unavailable: func() error { return importable(python, "can, msgpack") },
 		},
 		{
 			name:  canGoNodes,
@@ -214,21 +215,17 @@ func multicastMarks() []mark {
 	return []mark{
 		relative(bareDatagrams, 0.9),
 		relative(canGoNodes, 2),
-		{fmt.Sprintf("%s, messages lost of %d at %d per second", udpMulticast, pacedCount, pacedRate), 0, true, func(r *results) (float64, string, bool) {
+		{fmt.Sprintf("%s, messages lost of %d at %d per second, median run", udpMulticast, pacedCount, pacedRate), 0, true, func(r *results) (float64, string, bool) {
 			if r.multicast == nil || len(r.multicast.pacedLost) == 0 || r.multicast.paced.sent.median() < 0.95*pacedRate {
 				return 0, "", false // also where they were not sent that fast
 			}
-			return r.multicast.pacedLost.median(), "", true
+			return r.multicast.pacedLost.median(), "most " + number(slices.Max(r.multicast.pacedLost)), true
 		}},
 		{udpMulticast + ", messages neither received nor counted when a buffer overruns", 0, true, func(r *results) (float64, string, bool) {
 			if r.multicast == nil || len(r.multicast.missing) == 0 || r.multicast.counted.median() == 0 {
 				return 0, "", false // also where nothing was lost
 			}
-			most := 0.0
-			for _, n := range r.multicast.missing {
-				most = max(most, n)
-			}
-			return most, number(r.multicast.counted.median()) + " counted", true
+			return slices.Max(r.multicast.missing), number(r.multicast.counted.median()) + " counted", true
 		}},
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	_ "embed"
 	"fmt"
 	"os/exec"
@@ -24,11 +25,13 @@ func pythonCan(python string) *contender {
 			return ""
 		},
 		measure: func(j *job, d time.Duration) (o outcome, err error) {
-			if err := exec.Command(python, "-c", "import can").Run(); err != nil {
-				return o, fmt.Errorf("%w: python-can is not installed (see -python)", errUnavailable)
+			if err := importable(python, "can"); err != nil {
+				return o, err
 			}
+			ctx, cancel := context.WithTimeout(background, time.Minute)
+			defer cancel()
 			var stderr strings.Builder
-			cmd := exec.Command(python, "-", fmt.Sprint(j.subscribers), fmt.Sprint(d.Seconds()))
+			cmd := exec.CommandContext(ctx, python, "-", fmt.Sprint(j.subscribers), fmt.Sprint(d.Seconds()))
 			cmd.Stdin, cmd.Stderr = strings.NewReader(pythonScript), &stderr
 			out, err := cmd.Output()
 			if err != nil {
@@ -42,4 +45,14 @@ func pythonCan(python string) *contender {
 			return o, nil
 		},
 	}
+}
+
+// importable says whether the interpreter has modules.
+func importable(python, modules string) error {
+	ctx, cancel := context.WithTimeout(background, time.Minute)
+	defer cancel()
+	if err := exec.CommandContext(ctx, python, "-c", "import "+modules).Run(); err != nil {
+		return fmt.Errorf("%w: python cannot import %s (see -python)", errUnavailable, modules)
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -14,14 +15,6 @@ import (
 
 //go:embed pythoncan_udp.py
 var pythonUDPScript string
-
-// pythonUDP says whether the interpreter has what it takes.
-func pythonUDP(python string) error {
-	if err := exec.Command(python, "-c", "import can, msgpack").Run(); err != nil {
-		return fmt.Errorf("%w: python-can with msgpack is not installed (see -python)", errUnavailable)
-	}
-	return nil
-}
 
 // pythonJob has one Python process send to another one.
 func pythonJob(args []string) (r flood, err error) {
@@ -68,9 +61,12 @@ func startPythonUDP(python string, args ...string) (*pythonNode, error) {
 	if err := n.cmd.Start(); err != nil {
 		return nil, err
 	}
-	if line, err := n.out.ReadString('\n'); err != nil || line != "ready\n" {
-		err := n.cmd.Wait()
-		return nil, fmt.Errorf("python: %w: %s", err, strings.TrimSpace(n.stderr.String()))
+	if line, err := n.out.ReadString('\n'); line != "ready\n" {
+		if err == nil { // or else it ends by itself
+			n.cmd.Process.Kill()
+		}
+		err = errors.Join(err, n.cmd.Wait())
+		return nil, fmt.Errorf("python: %q instead of ready: %w: %s", line, err, strings.TrimSpace(n.stderr.String()))
 	}
 	return n, nil
 }

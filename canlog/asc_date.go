@@ -48,13 +48,13 @@ func ascDate(f *fields, loc *time.Location) (int64, *syntaxError) {
 	if !ok {
 		return 0, clock.fail(0, "want a time of day; times count from 1970 now")
 	}
-	year, ok := parseNumber(f.word(), 10, 2261)
-	if !ok || year < 1970 {
-		return 0, f.fail(0, "want a year, 1970 to 2261; times count from 1970 now")
+	year, ok := parseNumber(f.word(), 10, 9999)
+	if !ok {
+		return 0, f.fail(0, "want a year; times count from 1970 now")
 	}
 	t := time.Date(int(year), month, int(day), int(h), int(m), int(s), int(ms)*1e6, loc)
-	if t.Unix() < 0 {
-		return 0, f.fail(0, "a date before 1970; times count from 1970 now")
+	if !inRange(t) { // west of Greenwich 1970 begins in 1969
+		return 0, f.fail(0, "want a date from 1970 to 2262-04-11, in UTC; times count from 1970 now")
 	}
 	if f.next() {
 		return 0, f.fail(0, "want the end of the line behind the year; times count from 1970 now")

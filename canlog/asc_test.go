@@ -165,7 +165,9 @@ func TestASCErrorsHaveLineColumnAndReason(t *testing.T) {
 		{"date Mon Jan 32 09:30:15 2022", "day of the month", 14},
 		{"date Mon Jan 10 25:30:15 2022", "time of day", 17},
 		{"date Mon Jan 10 13:30:15 pm 2022", "time of day", 17},
-		{"date Mon Jan 10 09:30:15 1969", "want a year", 26},
+		{"date Mon Jan 10 09:30:15 1969", "want a date from 1970", 26},
+		{"date Mon Jan 10 09:30:15 2263", "want a date from 1970", 26},
+		{"date Mon Jan 10 09:30:15 x", "want a year", 26},
 		{"date Mon Jan 10 09:30:15 2022 x", "end of the line", 31},
 		{"Begin Triggerblock", "want a month", 19},
 	} {

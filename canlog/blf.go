@@ -75,7 +75,7 @@ func (s systemTime) nanoseconds() (ns int64, ok bool) {
 	}
 	v := func(i int) int { return int(little.Uint16(s[2*i:])) }
 	t := time.Date(v(0), time.Month(v(1)), v(3), v(4), v(5), v(6), v(7)*1e6, time.UTC)
-	if v(0) < 1970 || v(0) > 2261 || int(t.Month()) != v(1) || t.Day() != v(3) ||
+	if !inRange(t) || int(t.Month()) != v(1) || t.Day() != v(3) ||
 		v(4) > 23 || v(5) > 59 || v(6) > 59 || v(7) > 999 {
 		return 0, false
 	}

@@ -76,7 +76,7 @@ func (b *blfLog) header() error {
 	ns, ok := started.nanoseconds()
 	if !ok {
 		return &ObjectError{File: c.file, Offset: 40, Inner: -1,
-			Reason: "the start is no time from 1970 to 2261; times count from 1970 now"}
+			Reason: "the start is no time from 1970 to 2262-04-11; times count from 1970 now"}
 	}
 	b.start = ns
 	return nil

@@ -3,6 +3,7 @@ package canlog_test
 import (
 	"bytes"
 	"errors"
+	"math"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -161,6 +162,29 @@ func TestTimesAreCutToMicrosecondsUnlessNanosecondsAreAskedFor(t *testing.T) {
 }
 
 func keepsNanoseconds(f canlog.Format) bool { return f == canlog.BLF }
+
+// The first and the last times that a Timestamp can hold. West of Greenwich 1970
+// begins in 1969.
+func TestTimesOfEveryYearAreReadBack(t *testing.T) {
+	west := time.FixedZone("west", -8*3600)
+	for _, f := range []canlog.Format{canlog.Candump, canlog.ASC, canlog.BLF, canlog.TRC} {
+		for _, ns := range []int64{0, 1e9, when, math.MaxInt64} {
+			m := hub.Std(1)
+			m.Timestamp = ns
+			var b bytes.Buffer
+			w := canlog.NewWriter(&b, &canlog.WriterOptions{Format: f, Nanoseconds: true, Location: west})
+			if err := errors.Join(w.Write(canlog.Entry{Channel: "can0", Message: m}), w.Close()); err != nil {
+				t.Errorf("%v, time %d: %v", f, ns, err)
+				continue
+			}
+			for _, e := range readAs(t, b.String(), &canlog.ReaderOptions{Format: f, Location: west}) {
+				if e.Message.Timestamp != ns {
+					t.Errorf("%v: time %d is read as %d", f, ns, e.Message.Timestamp)
+				}
+			}
+		}
+	}
+}
 
 func TestFormatIsChosenByTheEndOfTheName(t *testing.T) {
 	dir := t.TempDir()

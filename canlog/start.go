@@ -1,6 +1,10 @@
 package canlog
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+	"time"
+)
 
 // A start is the time from which the times in a log count: that of its first
 // entry, cut to the millisecond.
@@ -19,4 +23,9 @@ func (s *start) since(ns int64) (uint64, string) {
 		return 0, fmt.Sprintf("its times count from that of the first entry, and this one is %d ns before it", s.ns-ns)
 	}
 	return uint64(ns - s.ns), ""
+}
+
+// inRange reports whether t is a time that a Timestamp can hold.
+func inRange(t time.Time) bool {
+	return !t.Before(time.Unix(0, 0)) && !t.After(time.Unix(0, math.MaxInt64))
 }

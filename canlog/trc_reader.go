@@ -137,7 +137,7 @@ func trcDays(value []byte) (ns int64, reason string) {
 	const day, epoch = 24 * 3600 * uint64(time.Second), 25569 // 1970 from then
 	whole, frac, _ := bytes.Cut(value, []byte("."))
 	days, ok := parseNumber(whole, 10, 1<<20)
-	if !ok || days < epoch || uint64(days-epoch) > math.MaxInt64/day-1 {
+	if !ok || days < epoch || uint64(days-epoch) > math.MaxInt64/day {
 		return 0, "want a start in days since the end of 1899, from 1970 to 2262"
 	}
 	var n, one uint64 = 0, 1
@@ -152,7 +152,11 @@ func trcDays(value []byte) (ns int64, reason string) {
 	hi, lo := bits.Mul64(n, day)
 	lo, carry := bits.Add64(lo, one/2, 0)
 	part, _ := bits.Div64(hi+carry, lo, one)
-	return int64(uint64(days-epoch)*day + part), ""
+	since := uint64(days-epoch)*day + part // at most two days more than fit
+	if since > math.MaxInt64 {
+		return 0, outOfRange
+	}
+	return int64(since), ""
 }
 
 // trcKinds has the flags of the kinds of rows in version 2 that are frames.

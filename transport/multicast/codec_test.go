@@ -59,6 +59,16 @@ func TestOwnAndSeqAreNotSent(t *testing.T) {
 	}
 }
 
+// It is no bytes to Python either; one with keys is an error.
+func TestEmptyMapIsNoData(t *testing.T) {
+	if m, err := decode([]byte("\x81\xa4data\x80")); err != nil || !m.Equal(hub.Ext(0)) {
+		t.Errorf("data of an empty map: %v, %v, want %v", m, err, hub.Ext(0))
+	}
+	if m, err := decode([]byte("\x81\xa4data\x81\xa1a\x01")); err == nil {
+		t.Errorf("data of a map with a key: %v, want an error", m)
+	}
+}
+
 func TestTruncatedAtAnyByteIsAnError(t *testing.T) {
 	for _, v := range goodVectors(t) {
 		wire := unhex(t, v.Wire)

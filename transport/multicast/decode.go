@@ -178,6 +178,10 @@ func (v *value) bytes(data *[64]byte) (int, error) {
 		n = int64(len(v.raw))
 	case msgp.BoolType, msgp.IntType, msgp.UintType, msgp.ArrayType:
 		n = v.n // an integer stands for that many zeros
+	case msgp.MapType:
+		if v.n > 0 { // its keys are no bytes; without any it is no data
+			return 0, errDataType
+		}
 	default:
 		return 0, errDataType
 	}

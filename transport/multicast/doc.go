@@ -65,11 +65,13 @@
 //
 // # Several groups and interfaces
 //
-// On Linux, macOS and the BSDs a bus hears its own group only, and only on the
-// interface that [Options].Interface names: one group on two interfaces is two
-// buses. Without that option an IPv6 bus on Linux also hears its group on other
-// interfaces where some program of the host has joined it, and so does one with
-// it before Linux 5.7, if it may not bind to a device.
+// On Linux, macOS and the BSDs a bus hears its own group only, and on Linux,
+// macOS and FreeBSD only on the interface that [Options].Interface names: one
+// group on two interfaces is two buses. Other BSDs may deliver what comes on any
+// interface on which a program of the host has joined it. Without that option an
+// IPv6 bus on Linux also hears its group on other interfaces where some program
+// of the host has joined it, and so does one with it before Linux 5.7, if it may
+// not bind to a device.
 //
 // On Windows, as in python-can on any system, a bus also hears datagrams to
 // other groups on the same port, if some program of the host has joined them,

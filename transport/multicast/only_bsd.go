@@ -4,5 +4,6 @@ package multicast
 
 import "net"
 
-// only has nothing to do: a socket hears the interface on which it has joined.
+// only has nothing to do on macOS and FreeBSD: a socket hears the interface on
+// which it has joined. The others know no such thing.
 func only(fd, family int, ifi *net.Interface) error { return nil }

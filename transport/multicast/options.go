@@ -102,12 +102,13 @@ func (o *Options) resolve(group string) (netip.Addr, *net.Interface, error) {
 	if err != nil {
 		return addr, nil, fmt.Errorf("multicast: group %q: not an IP address, and names are not looked up", group)
 	}
+	zone := addr.Zone() // Unmap drops it
 	addr = addr.Unmap()
 	if !addr.IsMulticast() {
 		return addr, nil, fmt.Errorf("multicast: group %q: not a multicast address (224.0.0.0/4 or ff00::/8)", group)
 	}
 	name := o.Interface
-	if zone := addr.Zone(); zone != "" {
+	if zone != "" {
 		if name != "" && name != zone {
 			return addr, nil, fmt.Errorf("multicast: group %q is on another interface than Interface %q", group, name)
 		}

@@ -31,6 +31,7 @@ func TestOpenRefusesWhatIsNotPossibleAndNamesIt(t *testing.T) {
 		{"", multicast.Options{ReadBuffer: 1<<30 + 1}, []string{"ReadBuffer 1073741825"}},
 		{"", multicast.Options{Interface: "none0"}, []string{`interface "none0"`}},
 		{"ff02::1%none0", multicast.Options{}, []string{`interface "none0"`}},
+		{"::ffff:239.74.163.2%none0", multicast.Options{}, []string{`interface "none0"`}},
 		{"ff02::1%none0", multicast.Options{Interface: "none1"}, []string{"ff02::1%none0", `"none1"`}},
 		{"", multicast.Options{Filters: []hub.Filter{{}, {StandardOnly: true, ExtendedOnly: true}}}, []string{"Filters[1]"}},
 	} {

@@ -44,9 +44,6 @@ func bind(group netip.AddrPort, ifi *net.Interface) (*net.UDPConn, error) {
 	if err := only(fd, family, ifi); err != nil {
 		return nil, err
 	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		return nil, os.NewSyscallError("setnonblock", err)
-	}
 	var addr unix.Sockaddr
 	if family == unix.AF_INET {
 		addr = &unix.SockaddrInet4{Addr: group.Addr().As4(), Port: int(group.Port())}
