@@ -1,0 +1,168 @@
+// The connection to the server: opened again when it ends, with growing pauses.
+
+import { newFrame, frameText, sameFrame, OWN } from "./frame.js";
+import { PROTOCOLS, decodeBinary, decodeJSON, busRequest, message, periodicStart, periodicStop } from "./wire.js";
+
+const PAUSES = [0.5, 1, 2, 4, 8, 15]; // s
+const ANSWER = 5000; // ms that a server has for bus_response
+const ECHO = 3000; // ms after which a sent frame is not waited for any more
+
+const CLOSED = {
+  1000: "the server closed the connection",
+  1001: "the server is going away",
+  1006: "no connection",
+  1008: "refused by the server",
+  1009: "message too big",
+  1011: "server error",
+  1012: "the server restarts",
+  1013: "the server is busy",
+};
+
+// A Link calls on.frame(frame, now) for each message, on.refused(reason),
+// on.state(link) when its state changes, on.note(text) with what the server
+// says, and on.sent(frame) when a frame that it sent has been on the bus.
+export class Link {
+  constructor(url, on) {
+    this.url = url;
+    this.on = on;
+    this.state = "connecting"; // open, waiting
+    this.info = ""; // what the server calls the bus
+    this.why = ""; // it is waiting
+    this.retryAt = 0;
+    this.tries = 0;
+    this.frame = newFrame();
+    this.echoes = []; // {frame, until}: sent, and not yet seen on the bus
+    this.periodics = new Map(); // by identifier, as the server keeps them
+    this.connect();
+  }
+
+  connect() {
+    clearTimeout(this.timer);
+    this.set("connecting");
+    let socket;
+    try {
+      socket = new WebSocket(this.url, PROTOCOLS);
+    } catch (err) {
+      this.ended(1006, err.message);
+      return;
+    }
+    this.socket = socket;
+    socket.binaryType = "arraybuffer";
+    this.timer = setTimeout(() => this.giveUp(socket, "the server does not answer"), ANSWER);
+    socket.onopen = () => socket.send(busRequest());
+    socket.onmessage = (e) => this.receive(e.data);
+    socket.onclose = (e) => {
+      if (socket === this.socket) this.ended(e.code, e.reason);
+    };
+  }
+
+  giveUp(socket, why) {
+    socket.onclose = socket.onmessage = socket.onopen = null;
+    socket.close();
+    this.ended(1006, why);
+  }
+
+  ended(code, reason) {
+    const was = this.state;
+    clearTimeout(this.timer);
+    const told = CLOSED[code] || "the connection ended";
+    this.why = `${reason || told} (${code})`;
+    const pause = PAUSES[Math.min(this.tries, PAUSES.length - 1)] * (0.9 + 0.2 * Math.random());
+    this.tries++;
+    this.retryAt = Date.now() + pause * 1000;
+    this.timer = setTimeout(() => this.connect(), pause * 1000);
+    this.echoes = [];
+    this.set("waiting", was === "open");
+  }
+
+  set(state, lost = false) {
+    this.state = state;
+    this.on.state(this, lost);
+  }
+
+  receive(data) {
+    const now = performance.now();
+    if (typeof data !== "string") {
+      this.take(decodeBinary(data, this.frame), now);
+      return;
+    }
+    let m;
+    try {
+      m = JSON.parse(data);
+    } catch {
+      this.on.refused("text that is no JSON");
+      return;
+    }
+    switch (m?.type) {
+      case "bus_response":
+        this.opened(m.payload?.channel_info);
+        break;
+      case "message":
+        this.take(decodeJSON(m.payload, this.frame), now);
+        break;
+      case "error":
+        this.on.note(`The server says: ${String(m.payload).slice(0, 300)}`);
+        break;
+    }
+  }
+
+  opened(info) {
+    clearTimeout(this.timer);
+    this.tries = 0;
+    this.why = "";
+    this.info = typeof info === "string" ? info.slice(0, 100) : "";
+    this.set("open");
+    for (const p of this.periodics.values()) {
+      this.socket.send(periodicStart(p.frame, p.period)); // the server forgot it with the connection
+    }
+  }
+
+  take(reason, now) {
+    if (reason === undefined) return;
+    if (reason) {
+      this.on.refused(reason);
+      return;
+    }
+    if ((this.echoes.length || this.periodics.size) && this.isOwn(now)) this.frame.flags |= OWN;
+    this.on.frame(this.frame, now);
+  }
+
+  // isOwn tells whether the frame at hand is one that this page has sent. The
+  // protocol does not say, so the first that is equal is taken for it.
+  isOwn(now) {
+    while (this.echoes.length && this.echoes[0].until < now) this.echoes.shift();
+    const at = this.echoes.findIndex((e) => sameFrame(e.frame, this.frame));
+    if (at >= 0) {
+      this.on.sent(this.echoes.splice(at, 1)[0].frame);
+      return true;
+    }
+    const p = this.periodics.get(this.frame.id);
+    if (!p || !sameFrame(p.frame, this.frame)) return false;
+    p.seen++;
+    return true;
+  }
+
+  // send sends a frame, or returns why it does not.
+  send(frame) {
+    if (this.state !== "open") return "not connected";
+    this.socket.send(message(frame));
+    this.echoes.push({ frame, until: performance.now() + ECHO });
+    if (this.echoes.length > 100) this.echoes.shift();
+    return "";
+  }
+
+  // start makes the server send the frame every so many seconds, in the place
+  // of another with its identifier.
+  start(frame, period) {
+    if (this.state !== "open") return "not connected";
+    this.stop(frame.id);
+    this.socket.send(periodicStart(frame, period));
+    this.periodics.set(frame.id, { frame, period, seen: 0, text: frameText(frame) });
+    return "";
+  }
+
+  // stop ends it. Servers may end a connection that stops what was not started.
+  stop(id) {
+    if (this.periodics.delete(id) && this.state === "open") this.socket.send(periodicStop(id));
+  }
+}
