@@ -1,7 +1,7 @@
 // What one channel has shown so far. take() folds a frame in at once; views
 // look when they draw.
 
-import { EXT, RTR, ERR, FD, BRS, ESI, OWN, newFrame, isOverflow, errorText, idText } from "./frame.js";
+import { EXT, RTR, ERR, OWN, isOverflow, errorText, idText } from "./frame.js";
 import { frameBits } from "./bits.js";
 
 export const MAX_ROWS = 2048;
@@ -127,6 +127,15 @@ export class Model {
     if (this.rows.size < MAX_ROWS) this.rows.set(key, row);
     else this.unlisted++; // it is in the trace nevertheless
     return row;
+  }
+
+  // relabel is for rows that came before their names did.
+  relabel() {
+    for (const row of this.rows.values()) {
+      if (!(row.flags & ERR)) row.name = this.labels[idText(row.id, row.flags)] || "";
+      row.dirty = true;
+    }
+    this.filter(this.visible);
   }
 
   trace(f, row) {
