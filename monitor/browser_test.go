@@ -20,6 +20,7 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // patience is how long a test waits for what must come.
@@ -197,7 +198,11 @@ func (p *tab) click(selector string) {
 // fill puts text into a field of the form, as somebody who types it.
 func (p *tab) fill(selector, text string) {
 	p.t.Helper()
-	p.run(chromedp.SetValue(chromedp.CSS(selector), ""), chromedp.SendKeys(chromedp.CSS(selector), text))
+	eval[bool](p, fmt.Sprintf(`(document.querySelector(%s).select(), true)`, quote(selector)))
+	if text == "" {
+		text = kb.Backspace
+	}
+	p.run(chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
 // number returns the number that an element shows.

@@ -59,7 +59,7 @@ func TestScreenshots(t *testing.T) {
 			if shot.dark {
 				p.prefer("dark")
 			}
-			p.wait(`document.querySelectorAll("#rows tr").length > 10`)
+			p.wait(`document.querySelectorAll("#rows tr").length >= 10`)
 			if shot.view == "" || shot.view == "send" {
 				if shot.view != "" {
 					p.click(`.views [data-view="send"]`)
@@ -103,8 +103,10 @@ func withFlags(m hub.Message, f hub.Flags) hub.Message {
 }
 
 var carLabels = monitor.Labels{
-	{Value: 0x0C0}: "Wheel speeds", {Value: 0x120}: "Engine", {Value: 0x7DF}: "OBD request",
-	{Value: 0x7E8}: "OBD answer", {Value: 0x18FEF1A0, Extended: true}: "Radar objects",
+	{Value: 0x0C0}: "Engine", {Value: 0x0C6}: "Steering", {Value: 0x0D0}: "Wheels", {Value: 0x0D4}: "Brakes",
+	{Value: 0x130}: "Airbag", {Value: 0x1A0}: "Gearbox", {Value: 0x460}: "Camera", {Value: 0x464}: "Radar",
+	{Value: 0x7DF}: "OBD request", {Value: 0x7E8}: "OBD answer of the engine",
+	{Value: 0x0CF00400, Extended: true}: "EEC1", {Value: 0x18FEF1A0, Extended: true}: "Trailer",
 }
 
 // drive puts the car of the examples on can0 and can1.
