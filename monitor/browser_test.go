@@ -26,8 +26,8 @@ import (
 // patience is how long a test waits for what must come.
 const patience = 30 * time.Second
 
-// browser starts Chromium, and skips the test where that is not asked for.
-func browser(t *testing.T) context.Context {
+// chromium starts Chromium, and skips the test where that is not asked for.
+func chromium(t *testing.T) context.Context {
 	t.Helper()
 	if os.Getenv("CANHUB_INTEROP") != "1" {
 		t.Skip("set CANHUB_INTEROP=1 to run it in Chromium")

@@ -21,7 +21,7 @@ const pictures = "../ci-artifacts"
 // TestScreenshots keeps what the page looks like with a car on two channels, a
 // disturbance and somebody who sends.
 func TestScreenshots(t *testing.T) {
-	b := browser(t)
+	b := chromium(t)
 	s := newSite(t, &monitor.Options{Labels: carLabels, Channels: func() []string { return []string{"can0", "can1"} }})
 	drive(t, s.hub)
 	fd := hubtest.Open(t, s.hub, "can0", &hub.SubscriberOptions{SendOnly: true})

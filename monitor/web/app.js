@@ -191,7 +191,7 @@ function drawFigures(m) {
   setText($("total"), m.total.toLocaleString("en"));
   setText($("ids"), m.rows.size ? `${plural(m.rows.size, "row")}${m.unlisted ? " and more" : ""}` : "no identifier");
   setText($("errors"), m.errors.toLocaleString("en"));
-  setText($("errors-note"), lastError(m) || "none");
+  setText($("errors-note"), lastError(m) || "no error frame");
   setText($("losses"), m.overflows.toLocaleString("en"));
   let note = m.overflows ? "times: too slow for the bus" : "none reported";
   if (m.refused) note = `${plural(m.refused, "message")} refused: ${m.refusal}`;

@@ -90,7 +90,8 @@ export class Trace {
   newLine() {
     const div = element("div", "line", { role: "listitem" });
     const part = (name) => div.appendChild(element("span", name, {}));
-    const line = { div, time: part("time"), dir: part("dir"), id: part("id"), len: part("len"), data: part("data"), flags: part("flags") };
+    const time = part("time"); // a phone has no room for the hours
+    const line = { div, time, hours: time.appendChild(element("i", "", {})), rest: time.appendChild(new Text()), dir: part("dir"), id: part("id"), len: part("len"), data: part("data"), flags: part("flags") };
     this.box.append(div);
     return line;
   }
@@ -103,7 +104,9 @@ export class Trace {
     const gap = typeof row === "string";
     const own = !!(f.flags & OWN);
     div.className = gap ? "line gap" : "line" + (f.flags & ERR ? " error" : "") + (number === this.picked ? " chosen" : "");
-    setText(line.time, gap ? "" : clock(f.time));
+    const time = gap ? "" : clock(f.time);
+    setText(line.hours, time.slice(0, 3));
+    setText(line.rest, time.slice(3));
     setText(line.dir, gap ? "" : own ? "Tx" : "Rx");
     line.dir.className = own ? "dir tx" : "dir";
     setText(line.id, gap ? "" : idText(f.id, f.flags));
