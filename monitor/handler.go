@@ -39,8 +39,7 @@ var contentTypes = map[string]string{
 
 // policy lets the page have what it came with and talk to its own server.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
-	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
-	"require-trusted-types-for 'script'"
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 type handler struct {
 	files    map[string]file // by name

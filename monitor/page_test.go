@@ -422,7 +422,7 @@ func isUsedByKeyboard(t *testing.T, b context.Context) {
 	p.run(chromedp.KeyEvent("?"))
 	p.wait(`document.querySelector("#help-dialog").open`)
 	p.run(chromedp.KeyEvent(kb.Escape))
-	p.wait(`!document.querySelector("#help-dialog").open`)
+	p.wait(`!document.querySelector("#help-dialog").open && document.activeElement === document.body`)
 	p.run(chromedp.KeyEvent(" "))
 	p.wait(`document.querySelector("#pause").getAttribute("aria-pressed") === "true"`)
 	p.run(chromedp.KeyEvent("/"))
@@ -497,13 +497,14 @@ func holdsTheRate(t *testing.T, b context.Context) {
 		t.Fatal(err)
 	}
 	p.wait(fmt.Sprintf(`document.querySelector("#total").textContent === "%d,000"`, rate*seconds/1000))
-	if slowest > 2*time.Second {
+	if slowest > time.Second {
 		t.Errorf("a click took up to %v", slowest)
 	}
 	if got := p.number("#losses"); got != 0 {
 		t.Errorf("%d losses", got)
 	}
 	p.wait(`document.querySelector("#trace-note").textContent.includes("older ones left out")`)
+	p.fill("#filter", "63") // it may be out of sight otherwise
 	p.wait(row("063") + `.querySelector(".c-count").textContent === "` + fmt.Sprint(rate*seconds/ids) + `"`)
 }
 

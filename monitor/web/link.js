@@ -38,33 +38,26 @@ export class Link {
 
   connect() {
     clearTimeout(this.timer);
+    this.worker?.terminate();
     this.set("connecting");
-    let socket;
-    try {
-      socket = new WebSocket(this.url, PROTOCOLS);
-    } catch (err) {
-      this.ended(1006, err.message);
-      return;
-    }
-    this.socket = socket;
-    socket.binaryType = "arraybuffer";
-    this.timer = setTimeout(() => this.giveUp(socket, "the server does not answer"), ANSWER);
-    socket.onopen = () => socket.send(busRequest());
-    socket.onmessage = (e) => this.receive(e.data);
-    socket.onclose = (e) => {
-      if (socket === this.socket) this.ended(e.code, e.reason);
+    // A worker's socket does not keep the page busy.
+    const worker = (this.worker = new Worker(new URL("socket.js", import.meta.url)));
+    worker.postMessage({ url: this.url, protocols: PROTOCOLS });
+    worker.onmessage = ({ data: { open, pack, closed } }) => {
+      if (worker !== this.worker) return; // of a connection that was given up
+      if (open) worker.postMessage(busRequest());
+      if (pack) this.receive(pack);
+      if (closed) this.ended(closed.code, closed.reason);
     };
-  }
-
-  giveUp(socket, why) {
-    socket.onclose = socket.onmessage = socket.onopen = null;
-    socket.close();
-    this.ended(1006, why);
+    worker.onerror = (e) => this.ended(1006, e.message);
+    this.timer = setTimeout(() => this.ended(1006, "the server does not answer"), ANSWER);
   }
 
   ended(code, reason) {
     const was = this.state;
     clearTimeout(this.timer);
+    this.worker.terminate();
+    this.worker = undefined;
     const told = CLOSED[code] || "the connection ended";
     this.why = `${reason || told} (${code})`;
     const pause = PAUSES[Math.min(this.tries, PAUSES.length - 1)] * (0.9 + 0.2 * Math.random());
@@ -80,15 +73,18 @@ export class Link {
     this.on.state(this, lost);
   }
 
-  receive(data) {
+  receive(pack) {
     const now = performance.now();
-    if (typeof data !== "string") {
-      this.take(decodeBinary(data, this.frame), now);
-      return;
+    for (const data of pack) {
+      if (typeof data === "string") this.event(data, now);
+      else this.take(decodeBinary(data, this.frame), now);
     }
+  }
+
+  event(text, now) {
     let m;
     try {
-      m = JSON.parse(data);
+      m = JSON.parse(text);
     } catch {
       this.on.refused("text that is no JSON");
       return;
@@ -113,7 +109,7 @@ export class Link {
     this.info = typeof info === "string" ? info.slice(0, 100) : "";
     this.set("open");
     for (const p of this.periodics.values()) {
-      this.socket.send(periodicStart(p.frame, p.period)); // the server forgot it with the connection
+      this.worker.postMessage(periodicStart(p.frame, p.period)); // the server forgot it with the connection
     }
   }
 
@@ -145,7 +141,7 @@ export class Link {
   // send sends a frame, or returns why it does not.
   send(frame) {
     if (this.state !== "open") return "not connected";
-    this.socket.send(message(frame));
+    this.worker.postMessage(message(frame));
     this.echoes.push({ frame, until: performance.now() + ECHO });
     if (this.echoes.length > 100) this.echoes.shift();
     return "";
@@ -156,13 +152,13 @@ export class Link {
   start(frame, period) {
     if (this.state !== "open") return "not connected";
     this.stop(frame.id);
-    this.socket.send(periodicStart(frame, period));
+    this.worker.postMessage(periodicStart(frame, period));
     this.periodics.set(frame.id, { frame, period, seen: 0, text: frameText(frame) });
     return "";
   }
 
   // stop ends it. Servers may end a connection that stops what was not started.
   stop(id) {
-    if (this.periodics.delete(id) && this.state === "open") this.socket.send(periodicStop(id));
+    if (this.periodics.delete(id) && this.state === "open") this.worker.postMessage(periodicStop(id));
   }
 }
