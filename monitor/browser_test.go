@@ -17,6 +17,7 @@ import (
 	"github.com/canhub-go/canhub/monitor"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -203,6 +204,20 @@ func (p *tab) fill(selector, text string) {
 		text = kb.Backspace
 	}
 	p.run(chromedp.SendKeys(chromedp.CSS(selector), text))
+}
+
+// press presses a key, by the name that scripts know it by. Unlike chromedp's
+// KeyEvent it leaves it to the browser whether that writes something.
+func (p *tab) press(key string) {
+	p.t.Helper()
+	p.run(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		for _, what := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeRawKeyDown, input.DispatchKeyEventTypeKeyUp} {
+			if _, err := cdp.Call(ctx, t, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: what, Key: key}); err != nil {
+				return chromedp.Void{}, err
+			}
+		}
+		return chromedp.Void{}, nil
+	})
 }
 
 // number returns the number that an element shows.

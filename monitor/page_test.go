@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -419,23 +420,24 @@ func isUsedByKeyboard(t *testing.T, b context.Context) {
 	p := s.open(b, "/can0")
 	send(t, ecu, hub.Std(0x123, 0xAB), hub.Std(0x124, 0xCD))
 	p.wait(row("124"))
-	p.run(chromedp.KeyEvent("?"))
+	p.press("?")
 	p.wait(`document.querySelector("#help-dialog").open`)
-	p.run(chromedp.KeyEvent(kb.Escape))
+	p.press("Escape")
 	p.wait(`!document.querySelector("#help-dialog").open && document.activeElement === document.body`)
-	p.run(chromedp.KeyEvent(" "))
+	p.press(" ")
 	p.wait(`document.querySelector("#pause").getAttribute("aria-pressed") === "true"`)
-	p.run(chromedp.KeyEvent("/"))
+	p.press("/")
 	p.wait(`document.activeElement.id === "filter"`)
-	p.run(chromedp.KeyEvent(kb.Escape))
-	p.run(chromedp.KeyEvent("s"))
+	p.press("Escape")
+	p.press("s")
 	p.wait(`document.activeElement.name === "id"`)
-	p.run(chromedp.KeyEvent(kb.Escape))
+	p.press("Escape")
 	// Into the table, one down, and its message is in the form.
 	eval[bool](p, `(document.querySelector("#rows tr").focus(), true)`)
-	p.run(chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.Enter))
+	p.press("ArrowDown")
+	p.press("Enter")
 	p.wait(`document.querySelector('#send [name="id"]').value === "124" && document.querySelector('#send [name="data"]').value === "CD"`)
-	p.run(chromedp.KeyEvent("c"))
+	p.press("c")
 	p.wait(`document.querySelector("#total").textContent === "0"`)
 	// Whatever has the focus shows it.
 	if got := eval[string](p, `(() => {
@@ -474,7 +476,7 @@ func holdsTheRate(t *testing.T, b context.Context) {
 		done <- nil
 	}()
 	// Meanwhile the page draws, and answers a click.
-	var slowest time.Duration
+	var clicks []float64 // ms
 	for i := range 8 {
 		began := time.Now()
 		want := fmt.Sprint(i%2 == 0)
@@ -488,7 +490,7 @@ func holdsTheRate(t *testing.T, b context.Context) {
 		if got := eval[string](p, `document.querySelector("#pause").getAttribute("aria-pressed")`); got != want {
 			t.Errorf("pressed is %s, want %s", got, want)
 		}
-		slowest = max(slowest, time.Since(began))
+		clicks = append(clicks, took)
 		t.Logf("click %d: drawn after %.0f ms, %v with the way to the browser; %d sent, page has %d",
 			i, took, time.Since(began).Round(time.Millisecond), sent.Load(), p.number("#total"))
 		time.Sleep(400 * time.Millisecond)
@@ -497,15 +499,17 @@ func holdsTheRate(t *testing.T, b context.Context) {
 		t.Fatal(err)
 	}
 	p.wait(fmt.Sprintf(`document.querySelector("#total").textContent === "%d,000"`, rate*seconds/1000))
-	if slowest > time.Second {
-		t.Errorf("a click took up to %v", slowest)
+	// The machine may be busy with other things, so not each of them counts.
+	slices.Sort(clicks)
+	if half := clicks[len(clicks)/2]; half > 200 {
+		t.Errorf("half of the clicks took %.0f ms or more", half)
 	}
 	if got := p.number("#losses"); got != 0 {
 		t.Errorf("%d losses", got)
 	}
 	p.wait(`document.querySelector("#trace-note").textContent.includes("older ones left out")`)
 	p.fill("#filter", "63") // it may be out of sight otherwise
-	p.wait(row("063") + `.querySelector(".c-count").textContent === "` + fmt.Sprint(rate*seconds/ids) + `"`)
+	p.wait(row("063") + `?.querySelector(".c-count").textContent === "` + fmt.Sprint(rate*seconds/ids) + `"`)
 }
 
 // node joins a channel of the site, lossless and with room for what tests send.

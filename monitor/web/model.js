@@ -159,6 +159,7 @@ export class Model {
     if (matches) this.matches[this.lastMatch++ % TRACE] = this.lines;
     this.lines++;
     const oldest = this.lines - TRACE;
+    this.firstMatch = Math.max(this.firstMatch, this.lastMatch - TRACE); // what was before is overwritten
     while (this.firstMatch < this.lastMatch && this.matches[this.firstMatch % TRACE] < oldest) this.firstMatch++;
   }
 
