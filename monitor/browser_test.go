@@ -206,13 +206,18 @@ func (p *tab) fill(selector, text string) {
 	p.run(chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
+// virtualKeys has the codes of keys that the browser itself knows.
+var virtualKeys = map[string]int64{"Escape": 27, "Enter": 13, "ArrowUp": 38, "ArrowDown": 40}
+
 // press presses a key, by the name that scripts know it by. Unlike chromedp's
 // KeyEvent it leaves it to the browser whether that writes something.
 func (p *tab) press(key string) {
 	p.t.Helper()
 	p.run(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
 		for _, what := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeRawKeyDown, input.DispatchKeyEventTypeKeyUp} {
-			if _, err := cdp.Call(ctx, t, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: what, Key: key}); err != nil {
+			if _, err := cdp.Call(ctx, t, input.DispatchKeyEvent, input.DispatchKeyEventParams{
+				Type: what, Key: key, WindowsVirtualKeyCode: virtualKeys[key],
+			}); err != nil {
 				return chromedp.Void{}, err
 			}
 		}

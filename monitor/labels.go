@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -155,22 +154,31 @@ const maxLine = 1 << 20
 func eachLine(r io.Reader, name string, f func(line string) error) error {
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, maxLine)
-	n := 0
-	for s.Scan() {
-		n++
-		line := s.Bytes()
-		if n == 1 {
-			line = bytes.TrimPrefix(line, []byte("\xEF\xBB\xBF")) // some editors' mark of UTF-8
+	n := 0 // lines so far; the last one waits, for a read error may have cut it off
+	var last string
+	use := func() error {
+		if n == 0 {
+			return nil
 		}
-		if err := f(string(line)); err != nil {
+		if err := f(last); err != nil {
 			return &LabelError{name, n, err.Error()}
+		}
+		return nil
+	}
+	for s.Scan() {
+		if err := use(); err != nil {
+			return err
+		}
+		last = s.Text()
+		if n++; n == 1 {
+			last = strings.TrimPrefix(last, "\uFEFF") // some editors' mark of UTF-8
 		}
 	}
 	switch err := s.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
 		return &LabelError{name, n + 1, fmt.Sprintf("more than %d bytes", maxLine)}
 	case err != nil:
-		return fmt.Errorf("monitor: %s:%d: %w", name, n+1, err)
+		return fmt.Errorf("monitor: %s:%d: %w", name, max(n, 1), err)
 	}
-	return nil
+	return use()
 }

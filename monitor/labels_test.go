@@ -74,7 +74,7 @@ func TestDBCNamesAreRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := monitor.Labels{{Value: 0x0CF003FE, Extended: true}: "EEC1", {Value: 416}: "Gearbox"}
+	want := monitor.Labels{{Value: 0x0CF004FE, Extended: true}: "EEC1", {Value: 416}: "Gearbox"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
