@@ -59,6 +59,7 @@ type site struct {
 	hub    *hub.Hub
 	addr   string
 	page   http.Handler
+	marks  bool // see peer
 	server *http.Server
 	cancel context.CancelFunc
 	served chan error // what Serve returned; it closes nothing
@@ -83,7 +84,7 @@ func (s *site) start() {
 	s.cancel = cancel
 	s.served = make(chan error, 1)
 	s.server = &http.Server{
-		Handler:     peer(s.t, s.hub, s.page),
+		Handler:     peer(s.t, s.hub, s.page, s.marks),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	server, served := s.server, s.served

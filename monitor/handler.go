@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
@@ -47,14 +48,19 @@ type handler struct {
 }
 
 type file struct {
-	name string
-	body []byte
-	etag string
+	name       string
+	body       []byte
+	compressed []byte
+	tag        string // of the contents
 }
 
 func newFile(name string, body []byte) file {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	z.Write(body) // a Buffer takes everything
+	z.Close()
 	sum := sha256.Sum256(body)
-	return file{name, body, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+	return file{name, body, b.Bytes(), base64.RawURLEncoding.EncodeToString(sum[:12])}
 }
 
 // Handler returns the handler that serves the page and its files.
@@ -108,8 +114,25 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	head.Set("Content-Type", contentTypes[path.Ext(f.name)])
 	head.Set("Cache-Control", "no-cache") // ask each time, which the tag makes cheap
-	head.Set("ETag", f.etag)
-	http.ServeContent(w, r, f.name, time.Time{}, bytes.NewReader(f.body))
+	head.Set("Vary", "Accept-Encoding")
+	body, tag := f.body, f.tag
+	if takesGzip(r) {
+		body, tag = f.compressed, tag+"-gzip"
+		head.Set("Content-Encoding", "gzip")
+	}
+	head.Set("ETag", `"`+tag+`"`)
+	http.ServeContent(w, r, f.name, time.Time{}, bytes.NewReader(body))
+}
+
+// takesGzip reports whether the client lists gzip without conditions, as
+// browsers do.
+func takesGzip(r *http.Request) bool {
+	for name := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		if strings.TrimSpace(name) == "gzip" {
+			return true
+		}
+	}
+	return false
 }
 
 func (h *handler) serveChannels(w http.ResponseWriter) {

@@ -1,6 +1,7 @@
 package monitor_test
 
 import (
+	"compress/gzip"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -113,6 +114,32 @@ func TestFilesAreCachedByTag(t *testing.T) {
 	}
 }
 
+func TestFilesAreCompressedForThoseWhoTakeIt(t *testing.T) {
+	h := monitor.Handler(nil)
+	plain := get(h, "GET", "/app.js")
+	for encodings, want := range map[string]string{"gzip": "gzip", "br, gzip": "gzip", "": "", "br": "", "gzip;q=0": ""} {
+		r := get(h, "GET", "/app.js", "Accept-Encoding", encodings)
+		if got := r.Header.Get("Content-Encoding"); got != want || r.Header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%q: encoding %q, want %q", encodings, got, want)
+			continue
+		}
+		if want == "" {
+			continue
+		}
+		if r.Header.Get("ETag") == plain.Header.Get("ETag") {
+			t.Error("plain and compressed have one tag")
+		}
+		z, err := gzip.NewReader(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(z)
+		if err != nil || string(text) != body(t, get(h, "GET", "/app.js")) {
+			t.Errorf("unpacked it is something else: %v", err)
+		}
+	}
+}
+
 func TestChannelsAreListedAsTheyAre(t *testing.T) {
 	names := []string{"can0"}
 	h := monitor.Handler(&monitor.Options{Channels: func() []string { return names }})
@@ -152,19 +179,20 @@ func TestPageStandsAlone(t *testing.T) {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	elsewhere := regexp.MustCompile(`(?i)\bhttps?://|\bsrc="?//|@import|\beval\(|innerHTML|\sstyle=|\son[a-z]+="`)
+	h := monitor.Handler(nil)
 	total := 0
 	for _, name := range files {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		total += len(text)
+		total += len(body(t, get(h, "GET", "/"+filepath.Base(name), "Accept-Encoding", "gzip")))
 		plain := strings.ReplaceAll(string(text), `xmlns="http://www.w3.org/2000/svg"`, "")
 		if found := elsewhere.FindString(plain); found != "" {
 			t.Errorf("%s has %q", name, found)
 		}
 	}
-	if total > 80<<10 {
-		t.Errorf("%d bytes in all", total)
+	if total > 40<<10 {
+		t.Errorf("a browser fetches %d bytes in all", total)
 	}
 }

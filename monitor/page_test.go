@@ -31,7 +31,8 @@ func TestPage(t *testing.T) {
 		{"shows traffic", showsTraffic},
 		{"filters", filters},
 		{"pauses the trace", pausesTheTrace},
-		{"sends", sends},
+		{"sends", func(t *testing.T, b context.Context) { sends(t, b, false) }},
+		{"sends to a server that marks", func(t *testing.T, b context.Context) { sends(t, b, true) }},
 		{"tells what cannot be sent", tellsWhatCannotBeSent},
 		{"sends periodically", sendsPeriodically},
 		{"records", records},
@@ -141,8 +142,11 @@ func pausesTheTrace(t *testing.T, b context.Context) {
 	}
 }
 
-func sends(t *testing.T, b context.Context) {
+func sends(t *testing.T, b context.Context, marks bool) {
 	s := newSite(t, nil)
+	s.stop()
+	s.marks = marks
+	s.start()
 	ecu := node(t, s, "can0")
 	p := s.open(b, "/can0")
 	for _, c := range []struct {
@@ -166,7 +170,8 @@ func sends(t *testing.T, b context.Context) {
 	if got := eval[int](p, `document.querySelectorAll("#rows .tx").length`); got != 4 {
 		t.Errorf("%d rows are marked as sent from here, want 4", got)
 	}
-	// The same frame from somebody else is not ours.
+	// The same frame from somebody else is not ours, and with marks that holds
+	// even while ours is on its way.
 	send(t, ecu, hub.Std(0x123, 0xDE, 0xAD, 0xBE, 0xEF))
 	p.wait(`[...document.querySelectorAll("#rows tr")].filter((tr) => tr.textContent.startsWith("123")).length === 2`)
 }

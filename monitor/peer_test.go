@@ -17,8 +17,9 @@ import (
 
 // peer returns the server that the page talks to, for the channels of h: it
 // speaks as much of python-can-remote's protocol as the page needs. Plain
-// requests go to page.
-func peer(t *testing.T, h *hub.Hub, page http.Handler) http.Handler {
+// requests go to page. If marks is set it tells a client which messages are its
+// own, as this project's server does and python-can-remote does not.
+func peer(t *testing.T, h *hub.Hub, page http.Handler, marks bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 			page.ServeHTTP(w, r)
@@ -40,7 +41,7 @@ func peer(t *testing.T, h *hub.Hub, page http.Handler) http.Handler {
 			conn.Close(websocket.StatusInternalError, "there is no channel closed")
 			return
 		}
-		if err := (&session{conn: conn, hub: h}).run(r.Context(), name); err != nil && websocket.CloseStatus(err) == -1 && r.Context().Err() == nil {
+		if err := (&session{conn: conn, hub: h, marks: marks}).run(r.Context(), name); err != nil && websocket.CloseStatus(err) == -1 && r.Context().Err() == nil {
 			t.Logf("session: %v", err)
 		}
 	})
@@ -50,6 +51,7 @@ func peer(t *testing.T, h *hub.Hub, page http.Handler) http.Handler {
 type session struct {
 	conn  *websocket.Conn
 	hub   *hub.Hub
+	marks bool
 	tasks map[uint32]*hub.Task
 }
 
@@ -117,7 +119,7 @@ func (s *session) run(ctx context.Context, channel string) error {
 	}
 	sending.Go(func() {
 		for m := range sub.All(ctx) {
-			if s.conn.Write(ctx, websocket.MessageBinary, encode(m)) != nil {
+			if s.conn.Write(ctx, websocket.MessageBinary, encode(m, s.marks)) != nil {
 				return
 			}
 		}
@@ -177,12 +179,15 @@ func (s *session) take(ctx context.Context, sub *hub.Subscriber, e event) error 
 	return nil
 }
 
-func encode(m hub.Message) []byte {
+func encode(m hub.Message, marks bool) []byte {
+	if !marks {
+		m.Flags &^= hub.Own
+	}
 	b := make([]byte, 15, 15+64)
 	b[0] = 1
 	binary.BigEndian.PutUint64(b[1:], math.Float64bits(float64(m.Timestamp)/1e9))
 	binary.BigEndian.PutUint32(b[9:], m.ID)
 	b[13] = m.Len
-	b[14] = byte(m.Flags &^ hub.Own)
+	b[14] = byte(m.Flags)
 	return append(b, m.Bytes()...)
 }

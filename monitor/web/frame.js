@@ -3,7 +3,7 @@
 // that they are given, so that traffic makes no garbage.
 
 export const EXT = 1, RTR = 2, ERR = 4, FD = 8, BRS = 16, ESI = 32; // as on the wire
-export const OWN = 64; // sent by this page
+export const OWN = 64; // sent by this page; canhub's server marks it so, python-can-remote's does not
 
 export const newFrame = () => ({ time: 0, id: 0, flags: 0, len: 0, data: new Uint8Array(64) });
 

@@ -31,6 +31,7 @@ export class Link {
 		this.retryAt = 0;
 		this.tries = 0;
 		this.frame = newFrame();
+		this.marks = false; // the server marks what this page sent
 		this.echoes = []; // {frame, until}: sent, and not yet seen on the bus
 		this.periodics = new Map(); // by identifier, as the server keeps them
 		this.connect();
@@ -65,6 +66,7 @@ export class Link {
 		this.retryAt = Date.now() + pause * 1000;
 		this.timer = setTimeout(() => this.connect(), pause * 1000);
 		this.echoes = [];
+		this.marks = false; // it may be another server next time
 		this.set("waiting", was === "open");
 	}
 
@@ -119,13 +121,16 @@ export class Link {
 			this.on.refused(reason);
 			return;
 		}
-		if ((this.echoes.length || this.periodics.size) && this.isOwn(now)) this.frame.flags |= OWN;
+		const own = this.echo(now);
+		if (this.frame.flags & OWN) this.marks = true;
+		else if (own && !this.marks) this.frame.flags |= OWN;
 		this.on.frame(this.frame, now);
 	}
 
-	// isOwn tells whether the frame at hand is one that this page has sent. The
-	// protocol does not say, so the first that is equal is taken for it.
-	isOwn(now) {
+	// echo tells whether the frame at hand is equal to one that this page has
+	// sent. Where the server does not mark those, the first one is taken for it.
+	echo(now) {
+		if (this.marks && !(this.frame.flags & OWN)) return false;
 		while (this.echoes.length && this.echoes[0].until < now) this.echoes.shift();
 		const at = this.echoes.findIndex((e) => sameFrame(e.frame, this.frame));
 		if (at >= 0) {

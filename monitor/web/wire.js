@@ -1,6 +1,6 @@
 // The messages of python-can-remote's WebSocket protocol.
 
-import { EXT, RTR, ERR, FD, BRS, ESI, fault } from "./frame.js";
+import { EXT, RTR, ERR, FD, BRS, ESI, OWN, fault } from "./frame.js";
 
 export const PROTOCOLS = ["can.binary+json.v1", "can.json.v1"];
 
@@ -13,7 +13,7 @@ export function decodeBinary(buffer, f) {
 	const view = new DataView(buffer);
 	f.time = view.getFloat64(1);
 	f.id = view.getUint32(9);
-	f.flags = view.getUint8(14) & 63;
+	f.flags = view.getUint8(14) & 127; // some servers mark what this page sent
 	if (f.flags & RTR) {
 		f.len = view.getUint8(13);
 	} else {
@@ -36,7 +36,7 @@ export function decodeJSON(p, f) {
 	f.time = typeof p.timestamp === "number" ? p.timestamp : 0;
 	f.id = id;
 	f.flags = ((p.is_extended_id ?? true) ? EXT : 0) | (p.is_remote_frame ? RTR : 0) | (p.is_error_frame ? ERR : 0) |
-		(p.is_fd ? FD : 0) | (p.bitrate_switch ? BRS : 0) | (p.error_state_indicator ? ESI : 0);
+		(p.is_fd ? FD : 0) | (p.bitrate_switch ? BRS : 0) | (p.error_state_indicator ? ESI : 0) | (p.is_rx === false ? OWN : 0);
 	f.len = data.length;
 	if (f.flags & RTR) {
 		f.len = p.dlc ?? 0;
