@@ -119,7 +119,11 @@ func (s *session) run(ctx context.Context, channel string) error {
 	}
 	sending.Go(func() {
 		for m := range sub.All(ctx) {
-			if s.conn.Write(ctx, websocket.MessageBinary, encode(m, s.marks)) != nil {
+			kind, text := websocket.MessageBinary, encode(m, s.marks)
+			if channel == "json" {
+				kind, text = websocket.MessageText, encodeJSON(m)
+			}
+			if s.conn.Write(ctx, kind, text) != nil {
 				return
 			}
 		}
@@ -177,6 +181,21 @@ func (s *session) take(ctx context.Context, sub *hub.Subscriber, e event) error 
 		delete(s.tasks, id)
 	}
 	return nil
+}
+
+func encodeJSON(m hub.Message) []byte {
+	p := payload{
+		ID: m.ID, DLC: m.Len, Extended: m.Flags&hub.Extended != 0, Remote: m.Flags&hub.Remote != 0,
+		Error: m.Flags&hub.Error != 0, FD: m.Flags&hub.FDF != 0, BRS: m.Flags&hub.BRS != 0, ESI: m.Flags&hub.ESI != 0,
+	}
+	for _, b := range m.Bytes() {
+		p.Data = append(p.Data, int(b))
+	}
+	text, err := json.Marshal(map[string]any{"type": "message", "payload": p})
+	if err != nil {
+		panic(err)
+	}
+	return text
 }
 
 func encode(m hub.Message, marks bool) []byte {

@@ -37,6 +37,7 @@ func TestScreenshots(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	disturber := node(t, s, "can0")
 	if err := os.MkdirAll(pictures, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +73,10 @@ func TestScreenshots(t *testing.T) {
 				p.wait(`document.querySelector("#send-note").textContent.includes("seen on the bus")`)
 			} else {
 				p.click(`.views [data-view="` + shot.view + `"]`)
+			}
+			if shot.dark && shot.view == "" {
+				send(t, disturber, hub.RTR(0x6F0, 4), hub.Message{ID: 0x88, Flags: hub.Error, Len: 8, Data: [64]byte{2: 4}},
+					hub.Message{ID: 0x04, Flags: hub.Error, Len: 8, Data: [64]byte{1: 1}})
 			}
 			p.wait(`performance.now() > 9000`) // something to plot
 			p.picture(shot.name)

@@ -48,7 +48,15 @@ const trace = new Trace($("trace-panel"), (f) => form.fill(f), () => pause(true)
 
 // The page of a channel is beside that of the others: its name is the last
 // segment of the path.
-const here = () => decodeURIComponent(location.pathname.split("/").pop());
+function here() {
+	const name = location.pathname.split("/").pop();
+	try {
+		return name === "index.html" ? "" : decodeURIComponent(name);
+	} catch {
+		return name; // it is no UTF-8
+	}
+}
+
 const pageOf = (name) => encodeURIComponent(name) + location.search;
 
 function socketOf(name) {
@@ -116,6 +124,7 @@ function go(name) {
 
 function listChannels() {
 	const names = [...new Set([...listed, ...channels.keys()])];
+	const focused = document.activeElement.channel;
 	$("channels").replaceChildren(...names.map((name) => {
 		const a = element("a", "", { href: name ? pageOf(name) : "./" + location.search, textContent: name || "default" });
 		a.append(element("small", "", {}));
@@ -128,6 +137,7 @@ function listChannels() {
 		};
 		return a;
 	}));
+	if (focused !== undefined) [...$("channels").children].find((a) => a.channel === focused)?.focus();
 }
 
 async function fetchJSON(name) {
@@ -172,14 +182,14 @@ function draw(at) {
 function drawState() {
 	const { state, why, info, retryAt } = current.link;
 	let text = "Connecting";
+	const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
 	if (state === "open") text = info ? `Connected: ${info}` : "Connected";
-	if (state === "waiting") {
-		text = `${why[0].toUpperCase()}${why.slice(1)}; again in ${Math.max(0, Math.ceil((retryAt - Date.now()) / 1000))} s`;
-	}
+	if (state === "waiting") text = why[0].toUpperCase() + why.slice(1);
 	document.body.dataset.state = state;
 	setText($("state-text"), text);
 	$("state").title = text;
 	$("retry").hidden = state !== "waiting";
+	setText($("retry"), `Connect now; or in ${seconds} s`);
 	const { recording } = current;
 	$("record").setAttribute("aria-pressed", String(!!recording));
 	setText($("record-text"), recording ? `Stop, ${recording.count.toLocaleString("en")}` : "Record");

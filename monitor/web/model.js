@@ -121,11 +121,15 @@ export class Model {
 		const key = f.id * 16 + kind;
 		let row = this.rows.get(key);
 		if (row) return row;
-		row = new Row(f, this.labels[idText(f.id, f.flags)] || "");
-		if (f.flags & ERR) row.name = errorText(f);
+		const name = f.flags & ERR ? errorText(f) : this.labels[idText(f.id, f.flags)] || "";
+		if (this.rows.size < MAX_ROWS) {
+			row = new Row(f, name);
+			this.rows.set(key, row);
+		} else {
+			row = { id: f.id, flags: f.flags, name, take() {} }; // for the trace only
+			this.unlisted++;
+		}
 		row.shown = this.visible(row);
-		if (this.rows.size < MAX_ROWS) this.rows.set(key, row);
-		else this.unlisted++; // it is in the trace nevertheless
 		return row;
 	}
 
