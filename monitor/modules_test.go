@@ -136,16 +136,17 @@ func modelKnowsPeriodAndJitter(t *testing.T, p *tab) {
 		const { Model } = await import("/model.js");
 		const { newFrame } = await import("/frame.js");
 		const m = new Model({}), f = newFrame();
+		const start = Math.ceil(performance.now() / 500) * 500;
 		// Every 100 ms, 2 ms early and late by turns. 000 without data has 34 bits
 		// of 0, which make 6 stuff bits: 44 + 6 + 3.
 		for (let i = 0; i < 200; i++) {
 			f.time = 1.7e9 + i * 0.1 + (i % 2) * 0.002;
-			m.take(f, i * 100);
+			m.take(f, start + i * 100);
 		}
 		const row = [...m.rows.values()][0];
 		return {
-			period: row.period * 1000, jitter: row.jitter * 1000, rate: m.rates(20000).at(-1),
-			load: m.loads(20000, 10000, 10000).at(-1) * 10000 / 10, // bits of a frame
+			period: row.period * 1000, jitter: row.jitter * 1000, rate: m.rates(start + 20000).at(-1),
+			load: m.loads(start + 20000, 10000, 10000).at(-1) * 10000 / 10, // bits of a frame
 		};
 	})()`)
 	for name, want := range map[string]struct{ value, within float64 }{

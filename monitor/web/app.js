@@ -2,7 +2,7 @@
 
 import { ERR } from "./frame.js";
 import { compile } from "./filter.js";
-import { Model, BIN } from "./model.js";
+import { Model, BIN, BINS } from "./model.js";
 import { Link } from "./link.js";
 import { Recording } from "./record.js";
 import { Table, setText, element } from "./table.js";
@@ -203,7 +203,7 @@ function drawFigures(m) {
 	setText($("errors"), m.errors.toLocaleString("en"));
 	setText($("errors-note"), lastError(m) || "no error frame");
 	setText($("losses"), m.overflows.toLocaleString("en"));
-	let note = m.overflows ? "times: too slow for the bus" : "none reported";
+	let note = m.overflows ? "receive overflows" : "none reported";
 	if (m.refused) note = `${plural(m.refused, "message")} refused: ${m.refusal}`;
 	setText($("losses-note"), note);
 	$("losses-note").title = note;
@@ -222,12 +222,12 @@ const short = (v) => (v >= 10000 ? `${(v / 1000).toLocaleString("en")}k` : v.toL
 function drawPlots(m, now) {
 	const rates = m.rates(now), loads = m.loads(now, bitrate.nominal * 1000, bitrate.data * 1000).map((l) => l * 100);
 	// Of the last second, which is two bins.
-	const late = (values) => (values.at(-1) + values.at(-2)) / 2;
+	const late = (values) => ((values.at(-1) ?? 0) + (values.at(-2) ?? 0)) / 2;
 	const load = late(loads);
 	setText($("rate"), Math.round(late(rates)).toLocaleString("en"));
 	setText($("load"), `${load >= 99.95 ? Math.round(load).toLocaleString("en") : load.toFixed(1)} %`);
-	ratePlot.draw(rates, 10, short);
-	loadPlot.draw(loads, 10, (v) => `${short(v)} %`);
+	ratePlot.draw(rates, BINS - 1, 10, short);
+	loadPlot.draw(loads, BINS - 1, 10, (v) => `${short(v)} %`);
 	$("load-plot").closest(".figure").classList.toggle("alarm", load > 100);
 	for (const a of $("channels").children) {
 		const c = channels.get(a.channel);

@@ -69,7 +69,7 @@ export class Model {
 		this.rate = new Float64Array(BINS); // messages
 		this.nominal = new Float64Array(BINS); // bits
 		this.fast = new Float64Array(BINS); // bits at the data rate
-		this.bin = 0; // number of the last one
+		this.bin = this.firstBin = Math.floor(performance.now() / BIN); // numbers of the last and the first one
 		this.ring = {
 			time: new Float64Array(TRACE),
 			row: new Array(TRACE),
@@ -209,10 +209,12 @@ export class Model {
 		return this.bin % BINS;
 	}
 
-	// series returns the values of whole bins, the oldest first.
+	// series returns the values of whole bins since the beginning, the oldest
+	// first.
 	series(now, value) {
-		const last = this.advance(now);
-		return Array.from({ length: BINS - 1 }, (_, i) => value((last + 1 + i) % BINS));
+		this.advance(now);
+		const length = Math.min(BINS - 1, this.bin - this.firstBin);
+		return Array.from({ length }, (_, i) => value((this.bin - length + i) % BINS));
 	}
 
 	// rates returns messages per second, loads shares of the bus.

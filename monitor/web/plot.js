@@ -6,9 +6,9 @@ export class Plot {
 		this.g = canvas.getContext("2d");
 	}
 
-	// draw shows values, the oldest first; the greatest is written at the top, in
-	// the words of label. The scale ends at least at floor.
-	draw(values, floor, label) {
+	// draw shows values, the oldest first, of which most fill the width. The end
+	// of the scale is at floor at least, and written in the words of label.
+	draw(values, most, floor, label) {
 		const c = this.canvas, g = this.g, ratio = window.devicePixelRatio || 1;
 		const w = c.clientWidth, h = c.clientHeight;
 		if (!w || !h) return;
@@ -20,9 +20,9 @@ export class Plot {
 		g.setTransform(ratio, 0, 0, ratio, 0, 0);
 		g.clearRect(0, 0, w, h);
 
-		const greatest = Math.max(...values);
-		const top = nice(Math.max(greatest, floor));
-		const x = (i) => (i / (values.length - 1)) * w;
+		const greatest = Math.max(floor, ...values);
+		const top = nice(greatest);
+		const x = (i) => w - ((values.length - 1 - i) / (most - 1)) * w;
 		const y = (v) => h - 1.5 - (v / top) * (h - 4);
 		g.strokeStyle = g.fillStyle = style.color;
 
@@ -44,7 +44,7 @@ export class Plot {
 		g.lineJoin = "round";
 		g.stroke();
 		g.lineTo(w, h);
-		g.lineTo(0, h);
+		g.lineTo(x(0), h);
 		g.globalAlpha = 0.12;
 		g.fill();
 

@@ -91,7 +91,7 @@ export class Trace {
 		const div = element("div", "line", { role: "listitem" });
 		const part = (name) => div.appendChild(element("span", name, {}));
 		const time = part("time"); // a phone has no room for the hours
-		const line = { div, time, hours: time.appendChild(element("i", "", {})), rest: time.appendChild(new Text()), dir: part("dir"), id: part("id"), len: part("len"), data: part("data"), flags: part("flags") };
+		const line = { div, time, hours: time.appendChild(element("i", "", {})), rest: time.appendChild(new Text()), dir: part("dir"), id: part("id"), len: part("len"), data: part("data"), name: part("name"), flags: part("flags") };
 		this.box.append(div);
 		return line;
 	}
@@ -112,6 +112,7 @@ export class Trace {
 		setText(line.id, gap ? "" : idText(f.id, f.flags));
 		setText(line.len, gap ? "" : String(f.len));
 		setText(line.data, gap ? row : f.flags & ERR ? row.name : f.flags & RTR ? `asks for ${f.len}` : dataText(f));
+		setText(line.name, gap || f.flags & ERR ? "" : row.name);
 		setText(line.flags, gap ? "" : flagsText(f.flags));
 		line.time.hidden = line.dir.hidden = line.id.hidden = line.len.hidden = line.flags.hidden = gap;
 	}
