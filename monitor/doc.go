@@ -2,8 +2,9 @@
 // of identifiers, a trace, the load of the bus, and a form to send.
 //
 // The page speaks python-can-remote's protocol over WebSocket with the server
-// that it came from, at its own URL with ws for http. So [Handler] belongs
-// where plain requests of such a server go:
+// that it came from, at its own URL with ws for http. A channel that was looked
+// at stays connected until the page is left. [Handler] belongs where plain
+// requests of such a server go:
 //
 //	remote.Handler(h, &remote.Options{Fallback: monitor.Handler(nil)})
 //

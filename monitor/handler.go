@@ -39,7 +39,7 @@ var contentTypes = map[string]string{
 }
 
 // policy lets the page have what it came with and talk to its own server.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
+const policy = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self'; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 type handler struct {

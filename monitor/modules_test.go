@@ -61,7 +61,7 @@ func decodingRefusesWhatCannotBe(t *testing.T, p *tab) {
 		{`binary("01 41D9559ADC000000 00000123 02 00 AABB")`, "123#AABB at 1700162416"},
 		{`binary("01 7FF8000000000000 00000123 02 00 AABB")`, "123#AABB at now"},
 		{`binary("01 FFF0000000000000 00000123 00 00")`, "123# at now"},
-		{`binary("01 41D9559ADC000000 00000800 00 00")`, "identifier 800 is above 7FF, the last of 11 bits: choose 29 bits"},
+		{`binary("01 41D9559ADC000000 00000800 00 00")`, "identifier 800 is above 7FF, the last of 11 bits"},
 		{`binary("01 41D9559ADC000000 FFFFFFFF 00 01")`, "identifier FFFFFFFF is above 1FFFFFFF, the last of 29 bits"},
 		{`binary("01 41D9559ADC000000 00000123 09 00 000000000000000000")`, "9 bytes: a classic frame has at most 8"},
 		{`binary("01 41D9559ADC000000 00000123 41 08 " + "00".repeat(65))`, "65 bytes of data: a frame has at most 64"},

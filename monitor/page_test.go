@@ -198,7 +198,7 @@ func tellsWhatCannotBeSent(t *testing.T, b context.Context) {
 	for _, c := range []struct{ kind, id, data, want string }{
 		{"data", "", "", "an identifier is missing"},
 		{"data", "12G", "", "“12G”"},
-		{"data", "800", "", "above 7FF"},
+		{"data", "800", "", "above 7FF, the last of 11 bits: choose 29 bits"},
 		{"data", "FFFFFFFF", "", "above 1FFFFFFF"},
 		{"data", "123", "1", "1 digits"},
 		{"data", "123", "XY", "“X”"},

@@ -22,7 +22,7 @@ export function fault({ id, flags, len }) {
 	if (flags & ERR) {
 		if (flags & (RTR | FD)) return "an error frame is neither remote nor FD";
 	} else if (!(flags & EXT) && id > 0x7ff) {
-		return `identifier ${id.toString(16).toUpperCase()} is above 7FF, the last of 11 bits: choose 29 bits`;
+		return `identifier ${id.toString(16).toUpperCase()} is above 7FF, the last of 11 bits`;
 	}
 	if (id > 0x1fffffff) return `identifier ${id.toString(16).toUpperCase()} is above 1FFFFFFF, the last of 29 bits`;
 	if (flags & FD) {

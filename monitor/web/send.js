@@ -87,7 +87,8 @@ export class SendForm {
 			out.len = data.length;
 		}
 		const why = fault(out);
-		if (why) return this.bad(why.startsWith("identifier") ? f.id : f.data, why);
+		const hint = why.endsWith("11 bits") ? ": choose 29 bits" : "";
+		if (why) return this.bad(why.startsWith("identifier") ? f.id : f.data, why + hint);
 		return out;
 	}
 

@@ -114,7 +114,6 @@ export class Trace {
 		setText(line.data, gap ? row : f.flags & ERR ? row.name : f.flags & RTR ? `asks for ${f.len}` : dataText(f));
 		setText(line.name, gap || f.flags & ERR ? "" : row.name);
 		setText(line.flags, gap ? "" : flagsText(f.flags));
-		line.time.hidden = line.dir.hidden = line.id.hidden = line.len.hidden = line.flags.hidden = gap;
 	}
 
 	// pick shows all of a line below the trace.
