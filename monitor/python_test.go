@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,11 +57,13 @@ func TestPageWithPythonCANRemote(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	end := sync.OnceFunc(func() {
 		cmd.Process.Kill()
 		cmd.Wait() // it was killed: its error says nothing
 	})
+	t.Cleanup(end)
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
+		end() // now its complaints are complete
 		t.Fatalf("python-can-remote: %q, %v\n%s", line, err, complaints.String())
 	}
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
