@@ -21,6 +21,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 
 	"github.com/canhub-go/canhub/hub"
 )
@@ -30,6 +31,9 @@ type Opener struct {
 	// Hub has the channels of hub: URLs. The Opener does not close it.
 	// Default: nil, and such a URL is an error.
 	Hub *hub.Hub
+	// Page answers those who come to a server of [Opener.Listen] with a browser,
+	// where it speaks HTTP. Default: nil, they get 404.
+	Page http.Handler
 	// Logger hears what a bus cannot return as an error, such as datagrams that
 	// are no frames. Default: nil, silent.
 	Logger *slog.Logger
@@ -48,7 +52,7 @@ func (o *Opener) Open(ctx context.Context, url string) (hub.Bus, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s, a, err := parse(url)
+	s, a, err := parse(url, Schemes(), func(s Scheme) []Option { return s.Options })
 	if err != nil {
 		return nil, err
 	}

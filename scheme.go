@@ -2,21 +2,8 @@ package canhub
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"fmt"
-	"math"
-	"net/netip"
-	"net/url"
-	"regexp"
-	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/canhub-go/canhub/hub"
-	"github.com/canhub-go/canhub/transport/multicast"
-	"github.com/canhub-go/canhub/transport/remote"
 )
 
 // A Scheme is one kind of URL that [Open] knows.
@@ -25,8 +12,12 @@ type Scheme struct {
 	Form    string // an example
 	Meaning string
 	Options []Option
+	// Listen are the options of [Opener.Listen]. Nil if there is no server of
+	// the kind.
+	Listen []Option
 
-	open func(ctx context.Context, o *Opener, a *address) (hub.Bus, error)
+	open   func(ctx context.Context, o *Opener, a *address) (hub.Bus, error)
+	listen func(o *Opener, channel string, a *address) (*Server, error)
 }
 
 // An Option may stand in the query of a URL.
@@ -49,6 +40,15 @@ func Schemes() []Scheme {
 		filter,
 	}
 	insecure := Option{"insecure", "BOOL", "take any certificate (false)"}
+	server := []Option{
+		{"token", "TEXT", "what a client must tell (nothing)"},
+		{"origin", "PATTERN", "hosts whose web pages may connect, as *.example.com; may be there several times (its own)"},
+		{"clients", "N", "who may be there at a time (1024)"},
+	}
+	certificate := []Option{
+		{"cert", "FILE", "the certificate, in PEM (needed)"},
+		{"key", "FILE", "its private key (needed)"},
+	}
 	return []Scheme{
 		{
 			Name: "hub", Form: "hub:can0", Meaning: "a channel of the hub in this process",
@@ -79,13 +79,14 @@ func Schemes() []Scheme {
 		},
 		{
 			Name: "ws", Form: "ws://localhost:54701/can0", Meaning: "a channel of a server that speaks python-can-remote's protocol",
-			Options: client,
-			open:    openRemote("ws"),
+			Options: client, Listen: server,
+			open: openRemote("ws"), listen: listenRemote,
 		},
 		{
 			Name: "wss", Form: "wss://localhost:54701/can0", Meaning: "the same, over TLS",
 			Options: append([]Option{insecure}, client...),
-			open:    openRemote("wss"),
+			Listen:  append(certificate, server...),
+			open:    openRemote("wss"), listen: listenRemote,
 		},
 		{
 			Name: "log", Form: "log:drive.log", Meaning: "a log file (.log, .asc, .blf, .csv, .trc, also .gz), played from the first Recv on",
@@ -99,245 +100,4 @@ func Schemes() []Scheme {
 			open: openLog,
 		},
 	}
-}
-
-// parse splits a URL, and checks its scheme and the names of its options.
-func parse(text string) (Scheme, *address, error) {
-	all := Schemes()
-	bad := func(format string, args ...any) (Scheme, *address, error) {
-		return Scheme{}, nil, fmt.Errorf("canhub: URL %q: %s", withoutToken(text), fmt.Sprintf(format, args...))
-	}
-	name, rest, found := strings.Cut(text, ":")
-	i := slices.IndexFunc(all, func(s Scheme) bool { return strings.EqualFold(s.Name, name) })
-	if !found || i < 0 {
-		var known []string
-		for _, s := range all {
-			known = append(known, s.Form)
-		}
-		what := fmt.Sprintf("unknown scheme %q", name)
-		if !found {
-			what = "no scheme"
-		}
-		return bad("%s; known: %s", what, strings.Join(known, ", "))
-	}
-	s := all[i]
-	rest, query, _ := strings.Cut(rest, "?")
-	if strings.Contains(rest, "#") || strings.Contains(query, "#") {
-		return bad("a # must be written as %%23")
-	}
-	options, err := url.ParseQuery(query)
-	if err != nil {
-		return bad("query: %v", err)
-	}
-	for name := range options {
-		if !slices.ContainsFunc(s.Options, func(o Option) bool { return o.Name == name }) {
-			var known []string
-			for _, o := range s.Options {
-				known = append(known, o.Name)
-			}
-			return bad("unknown option %q; %s: has %s", name, s.Name, strings.Join(known, ", "))
-		}
-	}
-	a := &address{options: options}
-	if host, isHost := strings.CutPrefix(rest, "//"); isHost {
-		a.host, a.path, _ = strings.Cut(host, "/")
-		if a.host == "" && a.path != "" {
-			a.path = "/" + a.path // a whole path, as in file:///FILE
-		}
-	} else {
-		a.path = rest
-	}
-	for _, part := range []*string{&a.host, &a.path} {
-		if *part, err = url.PathUnescape(*part); err != nil {
-			return bad("%v", err)
-		}
-	}
-	return s, a, nil
-}
-
-var token = regexp.MustCompile(`([?&]token=)[^&]*`)
-
-// withoutToken returns a URL as it may stand in a log.
-func withoutToken(url string) string { return token.ReplaceAllString(url, "${1}...") }
-
-// An address is a URL without its scheme. Its methods read the options and keep
-// the first error.
-type address struct {
-	host    string // with the port; what stands behind "//" up to "/"
-	path    string // what stands behind the host, or behind the scheme
-	options url.Values
-	err     error
-}
-
-func (a *address) fail(name, value, want string) {
-	if a.err == nil {
-		a.err = fmt.Errorf("option %s=%s: want %s", name, value, want)
-	}
-}
-
-// text returns the value of an option that may be there once.
-func (a *address) text(name, byDefault string) string {
-	switch values := a.options[name]; len(values) {
-	case 0:
-		return byDefault
-	case 1:
-		return values[0]
-	default:
-		a.fail(name, values[1], "it once")
-		return byDefault
-	}
-}
-
-// bool takes an option without value for true.
-func (a *address) bool(name string, byDefault bool) bool {
-	if !a.options.Has(name) {
-		return byDefault
-	}
-	switch v := a.text(name, ""); strings.ToLower(v) {
-	case "", "1", "t", "true", "yes", "on":
-		return true
-	case "0", "f", "false", "no", "off":
-		return false
-	default:
-		a.fail(name, v, "true or false")
-		return byDefault
-	}
-}
-
-// int takes numbers from 1 to most.
-func (a *address) int(name string, byDefault, most int) int {
-	if !a.options.Has(name) {
-		return byDefault
-	}
-	v := a.text(name, "")
-	n, err := strconv.Atoi(v)
-	if err != nil || n < 1 || n > most {
-		a.fail(name, v, fmt.Sprintf("a number from 1 to %d", most))
-	}
-	return n
-}
-
-func (a *address) duration(name string) time.Duration {
-	if !a.options.Has(name) {
-		return 0
-	}
-	v := a.text(name, "")
-	d, err := time.ParseDuration(v)
-	if err != nil || d <= 0 {
-		a.fail(name, v, "a duration such as 100ms")
-	}
-	return d
-}
-
-func (a *address) filters() (all []hub.Filter) {
-	for _, v := range a.options["filter"] {
-		f, err := hub.ParseFilter(v)
-		if err != nil && a.err == nil {
-			a.err = fmt.Errorf("option filter: %w", err)
-		}
-		all = append(all, f)
-	}
-	return all
-}
-
-func openHub(_ context.Context, o *Opener, a *address) (hub.Bus, error) {
-	policies := map[string]hub.Policy{"block": hub.Block, "drop-oldest": hub.DropOldest, "drop-newest": hub.DropNewest}
-	policy, known := policies[a.text("policy", "block")]
-	if !known {
-		a.fail("policy", a.text("policy", ""), "block, drop-oldest or drop-newest")
-	}
-	opts := &hub.SubscriberOptions{
-		Name:           a.text("name", ""),
-		Queue:          a.int("queue", 0, math.MaxInt32),
-		Policy:         policy,
-		BlockFor:       a.duration("blockfor"),
-		OwnMessages:    a.bool("own", false),
-		KeepTimestamps: a.bool("keep", false),
-		ErrorFrames:    a.bool("errors", false),
-		ListenOnly:     a.bool("listen", false),
-		Filters:        a.filters(),
-	}
-	switch {
-	case a.err != nil:
-		return nil, a.err
-	case a.host != "" || a.path == "" || a.path[0] == '/':
-		return nil, errors.New("want hub:CHANNEL")
-	case o.Hub == nil:
-		return nil, errors.New("there is no hub in this process: it takes an Opener with a Hub")
-	}
-	s, err := o.Hub.Open(a.path, opts)
-	if err != nil {
-		return nil, err // and not a nil *Subscriber
-	}
-	return s, nil
-}
-
-func openMulticast(_ context.Context, o *Opener, a *address) (hub.Bus, error) {
-	opts := &multicast.Options{
-		Interface:   a.text("iface", ""),
-		HopLimit:    a.int("hops", 0, 255),
-		NoFD:        !a.bool("fd", true),
-		OwnMessages: a.bool("own", false),
-		ReadBuffer:  a.int("buffer", 0, 1<<30),
-		Filters:     a.filters(),
-		Logger:      o.Logger,
-	}
-	if a.err != nil {
-		return nil, a.err
-	}
-	if a.host == "" {
-		a.host = a.path // multicast:239.74.163.2
-	} else if a.path != "" {
-		return nil, fmt.Errorf("path %q: there is none on this bus", a.path)
-	}
-	group := a.host
-	if i := strings.LastIndexByte(group, ':'); i >= 0 && !isAddress(group) {
-		port, err := strconv.ParseUint(group[i+1:], 10, 16)
-		if err != nil || port == 0 {
-			return nil, fmt.Errorf("port %q: want 1 to 65535", group[i+1:])
-		}
-		opts.Port, group = int(port), group[:i]
-	}
-	b, err := multicast.Open(strings.TrimSuffix(strings.TrimPrefix(group, "["), "]"), opts)
-	if err != nil {
-		return nil, err
-	}
-	return b, nil
-}
-
-func openRemote(scheme string) func(context.Context, *Opener, *address) (hub.Bus, error) {
-	return func(ctx context.Context, o *Opener, a *address) (hub.Bus, error) {
-		opts := &remote.DialOptions{
-			Token:          a.text("token", ""),
-			JSON:           a.bool("json", false),
-			OwnMessages:    a.bool("own", false),
-			KeepTimestamps: a.bool("keep", false),
-			Bitrate:        a.int("bitrate", 0, math.MaxInt32),
-			FD:             a.bool("fd", false),
-			Filters:        a.filters(),
-			TLS:            &tls.Config{InsecureSkipVerify: a.bool("insecure", false)},
-			Logger:         o.Logger,
-		}
-		switch {
-		case a.err != nil:
-			return nil, a.err
-		case a.host == "":
-			return nil, fmt.Errorf("want %s://HOST:PORT/CHANNEL", scheme)
-		}
-		b, err := remote.Dial(ctx, (&url.URL{Scheme: scheme, Host: a.host, Path: "/" + a.path}).String(), opts)
-		if err != nil {
-			return nil, err
-		}
-		return b, nil
-	}
-}
-
-// isAddress reports whether all of host is one IPv6 address, so that its last
-// colon stands before no port.
-func isAddress(host string) bool {
-	if strings.HasPrefix(host, "[") {
-		return strings.HasSuffix(host, "]")
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Is6()
 }

@@ -3,19 +3,19 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/canhub-go/canhub/examples/vehicle"
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/monitor"
 	"github.com/spf13/cobra"
 )
 
 func (a *app) demo() *cobra.Command {
-	var overMulticast, all, quiet bool
-	var connect []string
+	var overMulticast, alone, all, quiet bool
+	var listen, connect []string
 	var limit time.Duration
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -26,9 +26,11 @@ doors, lights, climate and the cluster, with a gateway between them. The car
 drives a round of ten seconds, again and again, and answers requests of OBD
 diagnosis. A little of the traffic is shown, or all of it with --all.
 
-With --multicast can0 is also on python-can's multicast group, where other
-processes reach it. That can leave the machine: so it takes the flag.`,
+A browser shows the car at http://127.0.0.1:54701/, and other programs are let in
+there. With --multicast can0 is also on python-can's multicast group. That can
+leave the machine: so it takes the flag.`,
 		Example: `  canhub demo
+  canhub demo --listen can0=ws://127.0.0.1:8080
   canhub demo --multicast
   canhub demo --connect can0=multicast://239.74.163.2?iface=lo`,
 		Args: noArgs,
@@ -39,19 +41,23 @@ processes reach it. That can leave the machine: so it takes the flag.`,
 			if all && quiet {
 				return usagef("--all and --quiet: want one of them")
 			}
-			var links []link
-			if overMulticast {
-				links = append(links, link{"can0", "multicast:", "--multicast"})
+			if alone && cmd.Flags().Changed("listen") {
+				return usagef("--alone and --listen: want one of them")
 			}
-			for _, text := range connect {
-				l, err := parseLink(text, "--connect")
-				if err != nil {
-					return err
-				}
+			if alone {
+				listen = nil
+			}
+			links, err := parseLinks(listen, connect)
+			if err != nil {
+				return err
+			}
+			if overMulticast {
+				links = append(links, link{channel: "can0", url: "multicast:", from: "--multicast"})
+			}
+			for _, l := range links {
 				if l.channel != "can0" && l.channel != "can1" {
-					return usagef("--connect %s: the channels are can0 and can1", text)
+					return usagef("%s %s=%s: the channels are can0 and can1", l.from, l.channel, l.url)
 				}
-				links = append(links, l)
 			}
 			ctx, cancel := limited(cmd.Context(), limit)
 			defer cancel()
@@ -61,6 +67,8 @@ processes reach it. That can leave the machine: so it takes the flag.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.BoolVar(&overMulticast, "multicast", false, "put can0 on python-can's multicast group: --connect can0=multicast:")
+	f.StringArrayVar(&listen, "listen", []string{"can0=ws:"}, "let clients onto can0 or can1, as `CHANNEL=URL`; may be given several times")
+	f.BoolVar(&alone, "alone", false, "let no clients in")
 	f.StringArrayVar(&connect, "connect", nil, "put the bus on the channel can0 or can1, as `CHANNEL=URL`; may be given several times")
 	f.BoolVar(&all, "all", false, "show all traffic")
 	f.BoolVarP(&quiet, "quiet", "q", false, "show no traffic")
@@ -76,12 +84,10 @@ func (a *app) runDemo(ctx context.Context, links []link, all, quiet bool) error 
 			return err
 		}
 	}
-	for _, l := range links {
-		if err := s.connect(ctx, l); err != nil {
-			return err
-		}
+	if err := s.addAll(ctx, links, &monitor.Options{Labels: carLabels}); err != nil {
+		return err
 	}
-	a.introduce(links)
+	a.introduce(s.servers, links)
 	if !quiet {
 		wanted := sample
 		if all {
@@ -98,22 +104,45 @@ func (a *app) runDemo(ctx context.Context, links []link, all, quiet bool) error 
 }
 
 // introduce says what there is and what to do with it.
-func (a *app) introduce(links []link) {
+func (a *app) introduce(servers []listening, links []link) {
 	fmt.Fprintln(a.err, "A car is driving: the drive on can0, comfort on can1. Ctrl-C ends it.")
-	for _, l := range links {
-		fmt.Fprintf(a.err, "%s is on %s\n", l.channel, l.url)
+	var url, python string
+	for _, l := range servers {
+		fmt.Fprintf(a.err, "%s is at %s\n", l.channel, l.server.URL())
+		if web, ok := strings.CutPrefix(l.server.URL(), "ws"); ok && url == "" {
+			url = l.server.URL()
+			python = fmt.Sprintf(`can.Bus("%s", interface="remote")`, url)
+			fmt.Fprintf(a.err, "\nLook at it in a browser:\n\n  http%s\n", web)
+		}
 	}
-	i := slices.IndexFunc(links, func(l link) bool { return !isLog(l.url) })
-	if i < 0 {
+	for _, l := range links {
+		if l.listen {
+			continue
+		}
+		fmt.Fprintf(a.err, "%s is on %s\n", l.channel, l.url)
+		if url != "" || isLog(l.url) {
+			continue
+		}
+		url = l.url
+		if strings.HasPrefix(url, "multicast:") {
+			group := "" // python-can's default too
+			if host, ok := strings.CutPrefix(url, "multicast://"); ok {
+				host, _, _ = strings.Cut(host, "?")
+				group = strconv.Quote(host) + ", "
+			}
+			python = fmt.Sprintf(`can.Bus(%sinterface="udp_multicast")`, group)
+		}
+	}
+	if url == "" {
 		fmt.Fprint(a.err, `
-It is in this process alone. To reach it from others, on this network:
+It is in this process alone. To reach it from others:
 
-  canhub demo --multicast
+  canhub demo                    on this machine
+  canhub demo --multicast        on this network
 
 `)
 		return
 	}
-	url := links[i].url
 	if strings.ContainsAny(url, "?&*[]") {
 		url = "'" + url + "'" // for the shell
 	}
@@ -125,16 +154,19 @@ Try, in another terminal:
   canhub dump %[1]s -f 7E8                what answers ...
   canhub send %[1]s 7DF#02010D            ... when asked for the speed
 `, url)
-	if strings.HasPrefix(links[i].url, "multicast:") {
-		group := "" // python-can's default too
-		if host, ok := strings.CutPrefix(links[i].url, "multicast://"); ok {
-			host, _, _ = strings.Cut(host, "?")
-			group = strconv.Quote(host) + ", "
-		}
-		fmt.Fprintf(a.err, `  python3 -c 'import can; [print(m) for m in can.Bus(%sinterface="udp_multicast")]'
-`, group)
+	if python != "" {
+		fmt.Fprintf(a.err, "  python3 -c 'import can; [print(m) for m in %s]'\n", python)
 	}
 	fmt.Fprintln(a.err)
+}
+
+// carLabels are the names of the car's messages, for the browser.
+var carLabels = monitor.Labels{
+	{Value: 0x0C0}: "Engine", {Value: 0x0C6}: "Steering", {Value: 0x0D0}: "Wheels", {Value: 0x0D4}: "Brakes",
+	{Value: 0x130}: "Airbag", {Value: 0x1A0}: "Gearbox", {Value: 0x2C0}: "Doors", {Value: 0x2D0}: "Lights",
+	{Value: 0x350}: "Climate", {Value: 0x3D0}: "Cluster", {Value: 0x460}: "Camera", {Value: 0x464}: "Radar",
+	{Value: 0x5E0}: "Clock", {Value: 0x6F0}: "Battery", {Value: 0x7DF}: "OBD request", {Value: 0x7E8}: "OBD answer",
+	{Value: 0x0CF00400, Extended: true}: "EEC1 (J1939)",
 }
 
 // sample returns a func that lets a little through, for people to read: a message

@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"net"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/canhub-go/canhub/internal/netns"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -39,10 +41,28 @@ func TestNetworkScripts(t *testing.T) {
 
 func runScripts(t *testing.T, dir string) {
 	testscript.Run(t, testscript.Params{
-		Dir: dir,
+		Dir:  dir,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"listening": waitUntilListening},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", cmp.Or(os.Getenv("GORACE"), "atexit_sleep_ms=0")) // the race detector waits a second
 			return nil
 		},
 	})
+}
+
+// waitUntilListening is the command "listening ADDRESS", which waits until somebody does.
+func waitUntilListening(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: listening ADDRESS")
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.Dial("tcp", args[0])
+		if err == nil {
+			conn.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%v", err)
+		}
+	}
 }

@@ -17,7 +17,7 @@ func TestAnInterruptIsTheRegularEnd(t *testing.T) {
 		ended := make(chan int, 1)
 		go func() {
 			defer w.Close()
-			ended <- run([]string{"demo", "--all"}, &app{strings.NewReader(""), w, io.Discard})
+			ended <- run([]string{"demo", "--alone", "--all"}, &app{strings.NewReader(""), w, io.Discard})
 		}()
 		lines := bufio.NewScanner(r)
 		if !lines.Scan() {

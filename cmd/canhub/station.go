@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,23 +14,26 @@ import (
 	"github.com/canhub-go/canhub/bridge"
 	"github.com/canhub-go/canhub/canlog"
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/monitor"
 )
 
-// A link says that a bus is to be on a channel.
+// A link says that a bus is to be on a channel, or a server for its clients.
 type link struct {
 	channel string
 	url     string
 	from    string // where it was asked for, for errors
+	listen  bool   // a server
 }
 
 // A station is a hub whose channels are connected to other buses.
 type station struct {
-	app   *app
-	hub   *hub.Hub
-	log   *slog.Logger
-	links []*connection
-	tasks []func(ctx context.Context) error // what else sends
-	views []func() error                    // what shows the traffic until the hub is closed
+	app     *app
+	hub     *hub.Hub
+	log     *slog.Logger
+	links   []*connection
+	servers []listening
+	tasks   []func(ctx context.Context) error // what else sends
+	views   []func() error                    // what shows the traffic until the hub is closed
 }
 
 // A connection is a link at work.
@@ -40,6 +45,12 @@ type connection struct {
 	log   *logEnd // there, if that is a log
 }
 
+// A listening is a link with a server.
+type listening struct {
+	link
+	server *canhub.Server
+}
+
 // waiting is how many messages of a channel wait for a connected bus that is slow
 // or away. What comes beyond is lost for it, and counted: it does not hold up the
 // channel.
@@ -48,6 +59,42 @@ const waiting = 4096
 func (a *app) newStation() *station {
 	log := a.logger()
 	return &station{app: a, hub: hub.New(&hub.Options{Logger: log}), log: log}
+}
+
+// addAll opens all buses and servers of links. The servers show page in a browser,
+// with the channels of the hub.
+func (s *station) addAll(ctx context.Context, links []link, page *monitor.Options) error {
+	page.Channels = func() (names []string) {
+		for _, c := range s.hub.Channels() {
+			names = append(names, c.Name)
+		}
+		return names
+	}
+	o := &canhub.Opener{Hub: s.hub, Logger: s.log, Page: monitor.Handler(page)}
+	for _, l := range links {
+		if !l.listen {
+			if err := s.connect(ctx, l); err != nil {
+				return err
+			}
+			continue
+		}
+		server, err := o.Listen(l.channel, l.url)
+		if err != nil {
+			return fmt.Errorf("%s: %w", l.from, err)
+		}
+		s.servers = append(s.servers, listening{l, server})
+		s.tasks = append(s.tasks, server.Run)
+		if server.Open() {
+			s.log.Warn(fmt.Sprintf("%s: anybody who reaches this machine can send on %s: a token would keep strangers out", l.url, l.channel))
+		}
+		// The channel stands without subscribers. It may be there already.
+		if !slices.Contains(page.Channels(), l.channel) {
+			if err := s.hub.Create(l.channel, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // connect opens the bus of l and puts it on its channel. It works once run does.
@@ -160,6 +207,11 @@ func (s *station) close() error {
 	errs := []error{s.hub.Close()}
 	for _, c := range s.links {
 		errs = append(errs, c.there.Close())
+	}
+	for _, l := range s.servers {
+		if err := l.server.Close(); !errors.Is(err, net.ErrClosed) { // as it is when it ran
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -28,6 +28,16 @@ A name and "=" in front of it say what the bus is called in the output:
 					fmt.Fprintf(w, "  %s=%s\t\t%s\n", o.Name, o.Value, o.Meaning)
 				}
 			}
+			fmt.Fprintf(w, "\nServers, for --listen of serve and demo:\n")
+			for _, s := range canhub.Schemes() {
+				if s.Listen == nil {
+					continue
+				}
+				fmt.Fprintf(w, "%s\t\tof clients that open such a URL\n", s.Name+":")
+				for _, o := range s.Listen {
+					fmt.Fprintf(w, "  %s=%s\t\t%s\n", o.Name, o.Value, o.Meaning)
+				}
+			}
 			return w.Flush()
 		},
 	}

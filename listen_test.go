@@ -1,0 +1,95 @@
+package canhub_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/canhub-go/canhub"
+	"github.com/canhub-go/canhub/hub"
+)
+
+// listen runs a server until the test ends, and returns its URL.
+func listen(t *testing.T, o *canhub.Opener, channel, url string) *canhub.Server {
+	t.Helper()
+	s, err := o.Listen(channel, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return s
+}
+
+func TestListenLetsClientsOntoAChannel(t *testing.T) {
+	h := hub.New(nil)
+	defer h.Close()
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "the page") })
+	o := &canhub.Opener{Hub: h, Page: page}
+	s := listen(t, o, "can0", "ws://127.0.0.1:0?token=secret")
+	if s.Open() || strings.Contains(s.URL(), "secret") {
+		t.Errorf("%s, open %v; want one that asks for its token and does not tell it", s.URL(), s.Open())
+	}
+	here := open(t, o, "hub:can0")
+	there := open(t, o, s.URL()+"?token=secret")
+	if err := there.Send(t.Context(), hub.Std(0x123, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := here.Recv(t.Context()); err != nil || m.String() != "123#01" {
+		t.Errorf("received %v, %v", m, err)
+	}
+	if b, err := o.Open(t.Context(), s.URL()+"?token=guess"); err == nil || strings.Contains(err.Error(), "guess") {
+		t.Errorf("with a wrong token: %v, %v", b, err)
+	}
+	r, err := http.Get("http" + strings.TrimPrefix(s.URL(), "ws"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+	if body, _ := io.ReadAll(r.Body); string(body) != "the page" {
+		t.Errorf("a browser gets %q", body)
+	}
+}
+
+func TestListenSaysWhatIsWrong(t *testing.T) {
+	h := hub.New(nil)
+	defer h.Close()
+	o := &canhub.Opener{Hub: h}
+	taken, err := o.Listen("can0", "ws://127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ url, want string }{
+		{"log:x.log", `unknown scheme "log"; known: ws://`},
+		{"ws://127.0.0.1:0?json", `unknown option "json"; ws: has token, origin, clients`},
+		{"ws://127.0.0.1:0?clients=0", "option clients=0: want a number from 1"},
+		{"ws://127.0.0.1:0/can0", `path "can0": want ws://HOST:PORT`},
+		{"wss://127.0.0.1:0?cert=no.pem&key=no.pem", "options cert and key: open no.pem"},
+		{strings.TrimSuffix(taken.URL(), "/"), "bind: "},
+	} {
+		if s, err := o.Listen("can0", tt.url); err == nil || !strings.HasPrefix(err.Error(), "canhub: ") || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, %v; want an error with %q", tt.url, s, err, tt.want)
+		}
+	}
+	if _, err := (&canhub.Opener{}).Listen("can0", "ws://127.0.0.1:0"); err == nil || !strings.Contains(err.Error(), "an Opener with a Hub") {
+		t.Errorf("without a hub: %v", err)
+	}
+	if err := taken.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	again, err := o.Listen("can0", strings.TrimSuffix(taken.URL(), "/")) // the address is free
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+}
