@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/canhub-go/canhub/examples/vehicle"
@@ -146,14 +147,17 @@ It is in this process alone. To reach it from others:
 	if strings.ContainsAny(url, "?&*[]") {
 		url = "'" + url + "'" // for the shell
 	}
-	fmt.Fprintf(a.err, `
-Try, in another terminal:
-
-  canhub sniff %[1]s                      a live table
-  canhub dump %[1]s                       all that is sent
-  canhub dump %[1]s -f 7E8                what answers ...
-  canhub send %[1]s 7DF#02010D            ... when asked for the speed
-`, url)
+	fmt.Fprint(a.err, "\nTry, in another terminal:\n\n")
+	w := tabwriter.NewWriter(a.err, 0, 0, 3, ' ', 0)
+	for _, try := range []struct{ command, meaning string }{
+		{"sniff " + url, "a live table"},
+		{"dump " + url, "all that is sent"},
+		{"dump " + url + " -f 7E8", "what answers ..."},
+		{"send " + url + " 7DF#02010D", "... when asked for the speed"},
+	} {
+		fmt.Fprintf(w, "  canhub %s\t%s\n", try.command, try.meaning)
+	}
+	w.Flush()
 	if python != "" {
 		fmt.Fprintf(a.err, "  python3 -c 'import can; [print(m) for m in %s]'\n", python)
 	}
