@@ -21,8 +21,10 @@ const (
 	// maxTopics is how many subscriptions one connection may have. All known
 	// clients have one, to everything.
 	maxTopics = 16
-	// maxBatch is about how many bytes one write has.
-	maxBatch = 32 << 10
+	// maxBatch is about how many bytes one write has, and writeBuffer how many
+	// the system is to keep for a client that is slow.
+	maxBatch    = 32 << 10
+	writeBuffer = 64 << 10
 )
 
 // A subscriber is one SUB client.
@@ -81,6 +83,11 @@ func (s *server) serveSubscriber(_ context.Context, c net.Conn) error {
 	l, err := open(c, "PUB", "SUB", "XSUB")
 	if err != nil {
 		return err
+	}
+	if tcp, ok := c.(*net.TCPConn); ok {
+		if err := tcp.SetWriteBuffer(writeBuffer); err != nil {
+			return err
+		}
 	}
 	q := &subscriber{client: c.RemoteAddr(), queue: make(chan []byte, s.opts.Queue), done: make(chan struct{})}
 	s.mu.Lock()
