@@ -2,6 +2,7 @@ package zeromcan_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -109,8 +110,9 @@ func TestRecordedClientsHearWhatTheOriginalServerSaid(t *testing.T) {
 }
 
 // play has a listener go through the segments with the first that connects: what
-// is from the client it expects, what is from the server it says.
-func play(t *testing.T, segments []segment) (address string, played chan error) {
+// is from the client it expects, what is from the server it says, and at "wait" it
+// waits for the next gate.
+func play(t *testing.T, segments []segment, gates ...chan struct{}) (address string, played chan error) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -130,10 +132,14 @@ func play(t *testing.T, segments []segment) (address string, played chan error) 
 				return err
 			}
 			for i, s := range segments {
-				b := unhex(t, s.Hex)
-				if s.From == "server" {
+				b, err := hex.DecodeString(s.Hex)
+				switch s.From {
+				case "server":
 					_, err = c.Write(b)
-				} else {
+				case "wait":
+					<-gates[0]
+					gates = gates[1:]
+				default:
 					in := make([]byte, len(b))
 					if _, err = io.ReadFull(c, in); err == nil && !bytes.Equal(in, b) {
 						err = fmt.Errorf("segment %d: the client says\n%x\nwant\n%x", i, in, b)

@@ -1,6 +1,11 @@
 package zeromcan
 
-import "github.com/canhub-go/canhub/hub"
+import (
+	"context"
+	"net"
+
+	"github.com/canhub-go/canhub/hub"
+)
 
 // What tests need of the codec.
 var (
@@ -29,4 +34,31 @@ func DecodeSend(b []byte) (call int64, name string, m hub.Message, err error) {
 func DecodePublication(b []byte) (name string, m hub.Message, err error) {
 	n, err := decodePublication(&m, b)
 	return string(n), m, err
+}
+
+// Shake shakes hands on c.
+func Shake(c net.Conn) error { _, err := open(c, "REP", "REQ"); return err }
+
+// ReadAll shakes hands on c and reads until that ends. It returns how long the
+// longest frame was that it has memory for.
+func ReadAll(c net.Conn) (longest int, err error) {
+	l, err := open(c, "REP", "REQ")
+	if err != nil {
+		return 0, err
+	}
+	var parts [][]byte
+	for {
+		if parts, _, err = l.readMessage(parts, l.write); err != nil {
+			return cap(l.buf), err
+		}
+	}
+}
+
+// Write writes to c as a link does.
+func Write(c net.Conn, b []byte) error { return (&link{Conn: c}).write(b) }
+
+// SendFrom sends m as the server does for a client of that name.
+func SendFrom(ctx context.Context, node *hub.Subscriber, name string, m hub.Message) error {
+	s := &server{node: node, turn: make(chan struct{}, 1), senders: make(chan string, 1)}
+	return s.send(ctx, name, m)
 }
