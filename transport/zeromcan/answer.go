@@ -12,8 +12,8 @@ import (
 )
 
 // sendTime is how long a client's message may wait for the channel. Then its
-// client hears that it was not sent.
-const sendTime = 5 * time.Second
+// client hears that it was not sent, before it gives up waiting for that.
+const sendTime = 3 * time.Second
 
 var errStalled = fmt.Errorf("not sent: the channel has had no room for %v", sendTime)
 
@@ -90,16 +90,18 @@ func (s *server) send(ctx context.Context, name string, m hub.Message) error {
 		return context.Cause(short)
 	}
 	defer func() { <-s.turn }()
+	select {
+	case s.ahead <- struct{}{}: // so that there is room in senders
+	case <-short.Done():
+		return context.Cause(short)
+	}
 	if err := s.node.Send(short, m); err != nil {
+		<-s.ahead
 		if short.Err() != nil {
 			return context.Cause(short)
 		}
 		return err
 	}
-	select {
-	case s.senders <- name: // publish takes it, whatever it does
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	s.senders <- name
+	return nil
 }

@@ -63,7 +63,7 @@
 // # Waiting
 //
 // No client makes another or the channel wait. A call to send waits for room on
-// the channel for 5 seconds, and then is answered that nothing was sent. A client
+// the channel for 3 seconds, and then is answered that nothing was sent. A client
 // that takes nothing of what it is sent for 10 seconds is disconnected.
 //
 // # Shutdown

@@ -59,6 +59,6 @@ func Write(c net.Conn, b []byte) error { return (&link{Conn: c}).write(b) }
 
 // SendFrom sends m as the server does for a client of that name.
 func SendFrom(ctx context.Context, node *hub.Subscriber, name string, m hub.Message) error {
-	s := &server{node: node, turn: make(chan struct{}, 1), senders: make(chan string, 1)}
+	s := &server{node: node, turn: make(chan struct{}, 1), ahead: make(chan struct{}, 1<<16), senders: make(chan string, 1<<16)}
 	return s.send(ctx, name, m)
 }

@@ -47,6 +47,7 @@ func (s *server) publish(ctx context.Context) error {
 		if m.Flags&hub.Own != 0 {
 			select {
 			case name = <-s.senders:
+				<-s.ahead
 			case <-ctx.Done():
 				return ctx.Err()
 			}

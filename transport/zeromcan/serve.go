@@ -20,7 +20,8 @@ type server struct {
 	node *hub.Subscriber // all clients are one node of the channel; only publish receives
 
 	turn    chan struct{} // has room for the one who sends to node; never closed
-	senders chan string   // whose the own messages are that come back; who has the turn sends, never closed
+	ahead   chan struct{} // has one for each message of node that is to come back; never closed
+	senders chan string   // whose those are, with as much room; who has the turn sends, never closed
 	names   atomic.Uint64 // how many are given away
 
 	mu          sync.Mutex // for the map and the topics in it; never held while waiting
@@ -28,6 +29,9 @@ type server struct {
 
 	refused, senseless, uncarried, lost reporter
 }
+
+// maxAhead is how many messages of clients may be on their way through the hub.
+const maxAhead = 1024
 
 const (
 	warnRefused   = "zeromcan: client refused"
@@ -70,7 +74,8 @@ func Serve(ctx context.Context, h *hub.Hub, o *Options) error {
 		opts:        opts,
 		node:        node,
 		turn:        make(chan struct{}, 1),
-		senders:     make(chan string, 1024),
+		ahead:       make(chan struct{}, maxAhead),
+		senders:     make(chan string, maxAhead),
 		subscribers: make(map[*subscriber]struct{}),
 	}
 	defer s.tell()

@@ -225,12 +225,38 @@ func TestSendThatFindsNoRoomIsAnsweredInTime(t *testing.T) {
 			if err == nil {
 				continue
 			}
-			if d := time.Since(began); d != 5*time.Second || !strings.Contains(err.Error(), "not sent") {
-				t.Errorf("%v after %v, want that it is not sent, after 5s", err, d)
+			if d := time.Since(began); d != 3*time.Second || !strings.Contains(err.Error(), "not sent") {
+				t.Errorf("%v after %v, want that it is not sent, after 3s", err, d)
 			}
 			return
 		}
 	})
+}
+
+// The channel waits for a subscriber that does not receive, and so do all who
+// send. The client is told, and goes on when the channel does.
+func TestClientHearsThatTheChannelIsStalled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes 3 seconds")
+	}
+	h := newHub(t)
+	s := serve(t, h, zeromcan.Options{})
+	stuck, err := h.Open("can0", &hub.SubscriberOptions{Queue: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stuck.Close()
+	b := dial(t, s, nil)
+	for {
+		if err = b.Send(t.Context(), hub.Std(1)); err != nil {
+			break
+		}
+	}
+	if !strings.Contains(err.Error(), "not sent: the channel has had no room for 3s") {
+		t.Errorf("Send = %v, want what the server says", err)
+	}
+	stuck.Close()
+	send(t, b, hub.Std(2))
 }
 
 func TestServeRefusesWhatItCannotDo(t *testing.T) {
