@@ -14,6 +14,7 @@ import (
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/transport/multicast"
+	"github.com/canhub-go/canhub/transport/zeromcan"
 )
 
 // A Scheme is one kind of URL that [Open] knows.
@@ -63,6 +64,16 @@ func Schemes() []Scheme {
 				filter,
 			},
 			open: openMulticast,
+		},
+		{
+			Name: "zeromcan", Form: "zeromcan://localhost:5555", Meaning: "a client of a virtualcan server with ZeroMQ",
+			Options: []Option{
+				{"publish", "HOST:PORT", "where the server publishes (the same host, the next port)"},
+				{"wait", "DURATION", "how long the server may take to answer (5s)"},
+				{"own", "BOOL", "receive own messages too (false)"},
+				filter,
+			},
+			open: openZeromcan,
 		},
 		{
 			Name: "log", Form: "log:drive.log", Meaning: "a log file (.log, .asc, .blf, .csv, .trc, also .gz), played from the first Recv on",
@@ -271,6 +282,29 @@ func openMulticast(_ context.Context, o *Opener, a *address) (hub.Bus, error) {
 		opts.Port, group = int(port), group[:i]
 	}
 	b, err := multicast.Open(strings.TrimSuffix(strings.TrimPrefix(group, "["), "]"), opts)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func openZeromcan(ctx context.Context, o *Opener, a *address) (hub.Bus, error) {
+	opts := &zeromcan.DialOptions{
+		Publish:     a.text("publish", ""),
+		ReplyTime:   a.duration("wait"),
+		OwnMessages: a.bool("own", false),
+		Filters:     a.filters(),
+		Logger:      o.Logger,
+	}
+	if a.err != nil {
+		return nil, a.err
+	}
+	if a.host == "" {
+		a.host = a.path // zeromcan:localhost
+	} else if a.path != "" {
+		return nil, fmt.Errorf("path %q: there is none on this bus", a.path)
+	}
+	b, err := zeromcan.Dial(ctx, a.host, opts)
 	if err != nil {
 		return nil, err
 	}
