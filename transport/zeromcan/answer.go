@@ -39,13 +39,9 @@ func (s *server) answerCalls(ctx context.Context, c net.Conn) error {
 				"error", "a call without an empty part first")
 			continue
 		case len(parts) > 2:
-			err = errors.New("a call of more than one part")
-			reply = appendErrorReply(reply[:0], err)
+			reply = s.refuse(reply[:0], c, errors.New("a call of more than one part"))
 		default:
-			reply, err = s.answer(ctx, reply[:0], parts[1])
-		}
-		if err != nil {
-			s.senseless.report(1, s.opts.Logger, warnSenseless, "client", c.RemoteAddr(), "error", err)
+			reply = s.answer(ctx, reply[:0], c, parts[1])
 		}
 		frames = appendEnvelope(frames[:0], reply)
 		if err := l.write(frames); err != nil {
@@ -54,23 +50,31 @@ func (s *server) answerCalls(ctx context.Context, c net.Conn) error {
 	}
 }
 
-// answer does what b asks for and appends the reply to dst. An error is in the
-// reply too.
-func (s *server) answer(ctx context.Context, dst, b []byte) ([]byte, error) {
+// answer does what b, from client c, asks for and appends the reply to dst.
+func (s *server) answer(ctx context.Context, dst []byte, c net.Conn, b []byte) []byte {
 	var r request
-	err := decodeRequest(&r, b)
-	if err == nil {
-		switch r.call {
-		case callVersion:
-			return appendVersionReply(dst), nil
-		case callNewClient:
-			return appendNameReply(dst, s.newName()), nil
-		}
-		if err = s.send(ctx, string(r.name), r.m); err == nil {
-			return appendSentReply(dst), nil
-		}
+	if err := decodeRequest(&r, b); err != nil {
+		return s.refuse(dst, c, err)
 	}
-	return appendErrorReply(dst, err), err
+	switch r.call {
+	case callVersion:
+		return appendVersionReply(dst)
+	case callNewClient:
+		return appendNameReply(dst, s.newName())
+	}
+	if err := s.send(ctx, string(r.name), r.m); err != nil {
+		if ctx.Err() == nil {
+			s.unsent.report(1, s.opts.Logger, warnUnsent, "client", c.RemoteAddr(), "error", err)
+		}
+		return appendErrorReply(dst, err)
+	}
+	return appendSentReply(dst)
+}
+
+// refuse tells the client and the log that a call makes no sense.
+func (s *server) refuse(dst []byte, c net.Conn, err error) []byte {
+	s.senseless.report(1, s.opts.Logger, warnSenseless, "client", c.RemoteAddr(), "error", err)
+	return appendErrorReply(dst, err)
 }
 
 // newName returns one that was not given away before, and never is again: a

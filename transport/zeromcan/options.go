@@ -104,9 +104,10 @@ type Options struct {
 	// Default: not called.
 	Started func(calls, publish net.Addr)
 	// Logger hears of clients that are refused or make no sense, of messages that
-	// the protocol cannot carry, and of those that a slow subscriber did not get,
-	// each at most once a second, as warnings with the count so far. Its handler
-	// runs in the goroutines that serve. Default: silent.
+	// the channel had no room for, that the protocol cannot carry, and that a slow
+	// subscriber did not get, each at most once a second and at the end, as
+	// warnings with the count so far. Its handler runs in the goroutines that
+	// serve: it must not wait for the hub. Default: silent.
 	Logger *slog.Logger
 }
 

@@ -27,7 +27,7 @@ type server struct {
 	mu          sync.Mutex // for the map and the topics in it; never held while waiting
 	subscribers map[*subscriber]struct{}
 
-	refused, senseless, uncarried, lost reporter
+	refused, senseless, unsent, uncarried, lost reporter
 }
 
 // maxAhead is how many messages of clients may be on their way through the hub.
@@ -36,6 +36,7 @@ const maxAhead = 1024
 const (
 	warnRefused   = "zeromcan: client refused"
 	warnSenseless = "zeromcan: client makes no sense"
+	warnUnsent    = "zeromcan: message of a client not sent"
 	warnUncarried = "zeromcan: message not published"
 	warnLost      = "zeromcan: messages dropped, a subscriber is too slow"
 )
@@ -101,6 +102,7 @@ func Serve(ctx context.Context, h *hub.Hub, o *Options) error {
 func (s *server) tell() {
 	s.refused.tell(s.opts.Logger, warnRefused)
 	s.senseless.tell(s.opts.Logger, warnSenseless)
+	s.unsent.tell(s.opts.Logger, warnUnsent)
 	s.uncarried.tell(s.opts.Logger, warnUncarried)
 	s.lost.tell(s.opts.Logger, warnLost)
 }

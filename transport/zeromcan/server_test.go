@@ -239,8 +239,9 @@ func TestClientHearsThatTheChannelIsStalled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes 3 seconds")
 	}
+	log := new(record)
 	h := newHub(t)
-	s := serve(t, h, zeromcan.Options{})
+	s := serve(t, h, zeromcan.Options{Logger: log.logger()})
 	stuck, err := h.Open("can0", &hub.SubscriberOptions{Queue: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -255,6 +256,7 @@ func TestClientHearsThatTheChannelIsStalled(t *testing.T) {
 	if !strings.Contains(err.Error(), "not sent: the channel has had no room for 3s") {
 		t.Errorf("Send = %v, want what the server says", err)
 	}
+	log.want(t, "message of a client not sent")
 	stuck.Close()
 	send(t, b, hub.Std(2))
 }

@@ -29,6 +29,7 @@ var (
 		"a cut property":    string(greeting) + "\x04\x07\x05READY\x01",
 		"a cut length":      string(greeting) + "\x04\x09\x05READY\x01a\x00",
 		"a cut value":       string(greeting) + "\x04\x0c\x05READY\x01a\xff\xff\xff\xff",
+		"a cut type":        string(greeting) + "\x04\x16\x05READY\x0bSocket-Type\xff\xff\xff\xff",
 		"no socket type":    string(greeting) + "\x04\x06\x05READY",
 		"another type":      string(greeting) + string(ready("PUSH")),
 		"a READY too long":  string(greeting) + "\x06\x00\x00\x00\x00\x00\x00\xff\xff",
