@@ -161,8 +161,7 @@ func repeated(msgs []hub.Message) (all []hub.Message) {
 func TestLivePythonClientsOnThisServer(t *testing.T) {
 	live(t)
 	h := newHub(t)
-	log := new(record)
-	s := serve(t, h, zeromcan.Options{Logger: log.logger()})
+	s := serve(t, h, zeromcan.Options{})
 	local, b := node(t, h), dial(t, s, nil)
 	msgs, stdin := kinds(t)
 	want := repeated(msgs)
@@ -179,18 +178,34 @@ func TestLivePythonClientsOnThisServer(t *testing.T) {
 	p.end(t)
 	t.Logf("all %d messages came from python to the hub and to a client", len(want))
 
-	// One of the hub and one of a client, as fast as they can: what python does
-	// not get the server has dropped, and counted.
 	local.Close() // it would receive all that, and the channel would wait for it
 	got := recvWith(t, b, s.Address, s.Publish, func() { send(t, b, want...) })
 	same(t, got, want)
 	t.Logf("python received all %d messages of a client", len(got))
-	b.Close()
-	local = node(t, h)
-	got = recvWith(t, local, s.Address, s.Publish, func() { send(t, local, want...) })
-	t.Logf("python received %d of %d messages of the hub; log: %s", len(got), len(want), log)
-	if len(got) == 0 || len(got) != len(want) && !strings.Contains(log.String(), "dropped") {
-		t.Errorf("%d messages are missing without a word", len(want)-len(got))
+}
+
+// A hub sends far faster than Python reads. What is missing there is counted.
+func TestLivePythonMissesOnlyWhatIsCounted(t *testing.T) {
+	live(t)
+	h := newHub(t)
+	log := new(record)
+	msgs, _ := kinds(t)
+	want := repeated(msgs)
+	var got []hub.Message
+	t.Run("", func(t *testing.T) { // the last count is told when the server ends
+		s := serve(t, h, zeromcan.Options{Logger: log.logger()})
+		local := node(t, h)
+		got = recvWith(t, local, s.Address, s.Publish, func() { send(t, local, want...) })
+	})
+	dropped := 0
+	if i := strings.LastIndex(log.String(), "count="); i >= 0 {
+		if _, err := fmt.Sscanf(log.String()[i:], "count=%d", &dropped); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("python received %d of %d messages of the hub, %d counted as dropped", len(got), len(want), dropped)
+	if len(got) == 0 || len(got)+dropped < len(want) { // markers can be dropped as well
+		t.Errorf("%d messages are missing, %d counted", len(want)-len(got), dropped)
 	}
 }
 
