@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/canhub-go/canhub"
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/transport/remote"
+	"github.com/canhub-go/canhub/transport/zeromcan"
 	"go.uber.org/goleak"
 )
 
@@ -105,6 +107,42 @@ func TestOptionsOfHubURLs(t *testing.T) {
 			t.Errorf("received %v, %v; want the latest", m, err)
 		}
 	})
+}
+
+func TestZeromcanURLsAreClientsOfAServer(t *testing.T) {
+	h := hub.New(nil)
+	defer h.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	started := make(chan [2]net.Addr, 1)
+	done := make(chan error, 1)
+	go func() {
+		done <- zeromcan.Serve(ctx, h, &zeromcan.Options{
+			Address: "127.0.0.1:0", Started: func(calls, publish net.Addr) { started <- [2]net.Addr{calls, publish} },
+		})
+	}()
+	defer func() { cancel(); <-done }()
+	var server [2]net.Addr
+	select {
+	case server = <-started:
+	case err := <-done:
+		done <- err
+		t.Fatal(err)
+	}
+	a := open(t, &canhub.Opener{}, fmt.Sprintf("zeromcan://%v?publish=%v&own", server[0], server[1]))
+	b := open(t, &canhub.Opener{}, fmt.Sprintf("zeromcan:%v?publish=%v&filter=123&wait=10s", server[0], server[1]))
+	for _, m := range []hub.Message{hub.Std(0x124), hub.Std(0x123, 1)} {
+		if err := a.Send(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []uint32{0x124, 0x123} {
+		if m, err := a.Recv(t.Context()); err != nil || m.ID != want || m.Flags&hub.Own == 0 {
+			t.Errorf("received %v, %v; want %X, its own", m, err, want)
+		}
+	}
+	if m, err := b.Recv(t.Context()); err != nil || m.ID != 0x123 {
+		t.Errorf("received %v, %v; want 123", m, err)
+	}
 }
 
 func TestLogURLsPlayALogAtItsPace(t *testing.T) {
@@ -300,6 +338,10 @@ func TestWrongURLsAreErrorsThatSayWhatIsRight(t *testing.T) {
 		{"ws://127.0.0.1:1/?insecure", `unknown option "insecure"; ws: has token, json`},
 		{"ws://127.0.0.1:1/?bitrate=0", "option bitrate=0: want a number from 1"},
 		{"ws://127.0.0.1:1/can0?token=secret", "open ws://127.0.0.1:1/can0?token=...: remote: dial ws://127.0.0.1:1/can0: "},
+		{"zeromcan://localhost:x", "want a port of 0 to 65535"},
+		{"zeromcan://localhost/can0", `path "can0"`},
+		{"zeromcan:?publish=x", `Publish "x": want HOST:PORT`},
+		{"zeromcan:?wait=5", "option wait=5: want a duration such as"},
 		{"log:" + log + "?speed=0", "option speed=0: want a number above 0, or max"},
 		{"log:" + log + "?speed=NaN", "option speed=NaN"},
 		{"log:" + log + "?loop=0", "option loop=0: want a number from 1"},
@@ -338,14 +380,14 @@ func TestSchemesTellsOptionsThatOpenKnows(t *testing.T) {
 	h := hub.New(nil)
 	defer h.Close()
 	log := write(t, "drive.log", drive)
-	words := strings.NewReplacer("N", "3", "TEXT", "x", "NAME", "x", "DURATION", "1s", "BOOL", "false", "BYTES", "4096", "ID:MASK", "1:1")
+	words := strings.NewReplacer("N", "3", "TEXT", "x", "NAME", "x", "DURATION", "1s", "BOOL", "false", "BYTES", "4096", "HOST:PORT", "localhost:1", "ID:MASK", "1:1")
 	for _, s := range canhub.Schemes() {
 		if !strings.HasPrefix(s.Form, s.Name+":") || s.Meaning == "" {
 			t.Errorf("%q, form %q, meaning %q", s.Name, s.Form, s.Meaning)
 		}
 		for _, o := range s.Options {
 			for value := range strings.SplitSeq(o.Value, "|") {
-				url := strings.Replace(s.Form, "drive.log", log, 1) + "?" + o.Name + "=" + words.Replace(value)
+				url := strings.NewReplacer("drive.log", log, ":5555", ":1").Replace(s.Form) + "?" + o.Name + "=" + words.Replace(value)
 				if s.Name == "multicast" && o.Name != "iface" {
 					url += "&iface=nowhere0" // nothing must reach a network
 				}

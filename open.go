@@ -14,6 +14,7 @@ import (
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/transport/multicast"
 	"github.com/canhub-go/canhub/transport/remote"
+	"github.com/canhub-go/canhub/transport/zeromcan"
 )
 
 func openHub(_ context.Context, o *Opener, a *address) (hub.Bus, error) {
@@ -106,6 +107,29 @@ func openRemote(scheme string) func(context.Context, *Opener, *address) (hub.Bus
 		}
 		return b, nil
 	}
+}
+
+func openZeromcan(ctx context.Context, o *Opener, a *address) (hub.Bus, error) {
+	opts := &zeromcan.DialOptions{
+		Publish:     a.text("publish", ""),
+		ReplyTime:   a.duration("wait"),
+		OwnMessages: a.bool("own", false),
+		Filters:     a.filters(),
+		Logger:      o.Logger,
+	}
+	if a.err != nil {
+		return nil, a.err
+	}
+	if a.host == "" {
+		a.host = a.path // zeromcan:localhost
+	} else if a.path != "" {
+		return nil, fmt.Errorf("path %q: there is none on this bus", a.path)
+	}
+	b, err := zeromcan.Dial(ctx, a.host, opts)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // isAddress reports whether all of host is one IPv6 address, so that its last

@@ -89,6 +89,16 @@ func Schemes() []Scheme {
 			open:    openRemote("wss"), listen: listenRemote,
 		},
 		{
+			Name: "zeromcan", Form: "zeromcan://localhost:5555", Meaning: "a client of a virtualcan server with ZeroMQ",
+			Options: []Option{
+				{"publish", "HOST:PORT", "where the server publishes (the same host, the next port)"},
+				{"wait", "DURATION", "how long the server may take to answer (5s)"},
+				{"own", "BOOL", "receive own messages too (false)"},
+				filter,
+			},
+			open: openZeromcan,
+		},
+		{
 			Name: "log", Form: "log:drive.log", Meaning: "a log file (.log, .asc, .blf, .csv, .trc, also .gz), played from the first Recv on",
 			Options: []Option{
 				{"speed", "N|max", "times faster than recorded (1)"},

@@ -1,0 +1,111 @@
+package zeromcan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/canhub-go/canhub/hub"
+)
+
+// sendTime is how long a client's message may wait for the channel. Then its
+// client hears that it was not sent, before it gives up waiting for that.
+const sendTime = 3 * time.Second
+
+var errStalled = fmt.Errorf("not sent: the channel has had no room for %v", sendTime)
+
+// answerCalls serves one REQ client until it leaves.
+func (s *server) answerCalls(ctx context.Context, c net.Conn) error {
+	l, err := open(c, "REP", "REQ", "DEALER")
+	if err != nil {
+		return err
+	}
+	var parts [][]byte
+	var reply, frames []byte
+	for {
+		var command bool
+		if parts, command, err = l.readMessage(parts, l.write); err != nil {
+			return err
+		}
+		switch {
+		case command:
+			continue // none means anything here
+		case len(parts) < 2 || len(parts[0]) != 0:
+			// Not from REQ. As ZeroMQ has it, there is no answer.
+			s.senseless.report(1, s.opts.Logger, warnSenseless, "client", c.RemoteAddr(),
+				"error", "a call without an empty part first")
+			continue
+		case len(parts) > 2:
+			reply = s.refuse(reply[:0], c, errors.New("a call of more than one part"))
+		default:
+			reply = s.answer(ctx, reply[:0], c, parts[1])
+		}
+		frames = appendEnvelope(frames[:0], reply)
+		if err := l.write(frames); err != nil {
+			return err
+		}
+	}
+}
+
+// answer does what b, from client c, asks for and appends the reply to dst.
+func (s *server) answer(ctx context.Context, dst []byte, c net.Conn, b []byte) []byte {
+	var r request
+	if err := decodeRequest(&r, b); err != nil {
+		return s.refuse(dst, c, err)
+	}
+	switch r.call {
+	case callVersion:
+		return appendVersionReply(dst)
+	case callNewClient:
+		return appendNameReply(dst, s.newName())
+	}
+	if err := s.send(ctx, string(r.name), r.m); err != nil {
+		if ctx.Err() == nil {
+			s.unsent.report(1, s.opts.Logger, warnUnsent, "client", c.RemoteAddr(), "error", err)
+		}
+		return appendErrorReply(dst, err)
+	}
+	return appendSentReply(dst)
+}
+
+// refuse tells the client and the log that a call makes no sense.
+func (s *server) refuse(dst []byte, c net.Conn, err error) []byte {
+	s.senseless.report(1, s.opts.Logger, warnSenseless, "client", c.RemoteAddr(), "error", err)
+	return appendErrorReply(dst, err)
+}
+
+// newName returns one that was not given away before, and never is again: a
+// client's ZeroMQ connects again by itself and goes on with its name.
+func (s *server) newName() string {
+	return "client" + strconv.FormatUint(s.names.Add(1)-1, 10)
+}
+
+// send puts m on the channel and notes whose it is. One at a time does so, for
+// the notes to have the channel's order.
+func (s *server) send(ctx context.Context, name string, m hub.Message) error {
+	short, cancel := context.WithTimeoutCause(ctx, sendTime, errStalled)
+	defer cancel()
+	select {
+	case s.turn <- struct{}{}:
+	case <-short.Done():
+		return context.Cause(short)
+	}
+	defer func() { <-s.turn }()
+	select {
+	case s.ahead <- struct{}{}: // so that there is room in senders
+	case <-short.Done():
+		return context.Cause(short)
+	}
+	if err := s.node.Send(short, m); err != nil {
+		<-s.ahead
+		if short.Err() != nil {
+			return context.Cause(short)
+		}
+		return err
+	}
+	s.senders <- name
+	return nil
+}

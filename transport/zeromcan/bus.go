@@ -1,0 +1,184 @@
+package zeromcan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/canhub-go/canhub/hub"
+)
+
+// A Bus is a client of a server. It is a [hub.Bus]: any number of goroutines may
+// send, one at a time receives.
+type Bus struct {
+	opts    DialOptions
+	address string
+	name    string // that the server knows this client by
+	calls   *link  // REQ
+	frames  *link  // SUB
+
+	turn    chan *time.Timer // the one there is: who has it may call; never closed
+	owed    bool             // the reply to a call that was given up is still to come; who has the turn
+	replies chan []byte      // readReplies sends, never more than one ahead; never closed
+
+	queue      chan hub.Message // received and wanted; readFrames sends, never closed
+	subscribed chan struct{}    // closed by readFrames when the server has confirmed it
+
+	quit     chan struct{} // closed by Close, once
+	quitOnce sync.Once
+	ended    chan struct{} // closed by end, once
+	endOnce  sync.Once
+	err      error // why it has ended; set before ended is closed
+	readers  sync.WaitGroup
+
+	counters counters
+}
+
+// queueLength is how many messages wait in the process. What comes beyond waits
+// in the system's buffers, and then at the server until it drops it.
+const queueLength = 256
+
+// Name returns the name by which the server knows this client, such as
+// "client0".
+func (b *Bus) Name() string { return b.name }
+
+// Send asks the server to send m, and returns when it has done so. Any number of
+// goroutines may call it; the protocol takes one message after the other.
+//
+// It returns the ctx's error if ctx is done. At the call nothing was sent then;
+// later the server may send the message all the same. It returns an error that
+// matches [hub.ErrInvalid] for a message that cannot exist, one that matches
+// [errors.ErrUnsupported] for remote, error and CAN FD frames, which the protocol
+// does not have, and the server's words where that refuses the message; after
+// these the bus goes on. It returns [hub.ErrClosed] after Close, and why the bus
+// has ended if it has.
+func (b *Bus) Send(ctx context.Context, m hub.Message) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-b.ended:
+		return b.err
+	default:
+	}
+	if err := m.Validate(); err != nil {
+		return err
+	}
+	if err := uncarried(&m); err != nil {
+		return err
+	}
+	var timer *time.Timer
+	select {
+	case timer = <-b.turn:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-b.ended:
+		return b.err
+	}
+	defer func() { b.turn <- timer }()
+	if b.owed {
+		if _, err := b.reply(ctx, timer); err != nil {
+			return err
+		}
+		b.owed = false
+	}
+	if err := b.calls.write(appendEnvelope(nil, appendSend(nil, b.name, &m))); err != nil {
+		return b.end(b.lost(err))
+	}
+	b.owed = true
+	reply, err := b.reply(ctx, timer)
+	if err != nil {
+		return err
+	}
+	b.owed = false
+	if _, err := decodeReply(reply); err != nil {
+		return fmt.Errorf("zeromcan: %s: %w", b.address, err)
+	}
+	b.counters.sent.Add(1)
+	return nil
+}
+
+// reply waits for the server. What it returns is nobody else's.
+func (b *Bus) reply(ctx context.Context, timer *time.Timer) ([]byte, error) {
+	timer.Reset(b.opts.ReplyTime)
+	defer timer.Stop()
+	select {
+	case reply := <-b.replies:
+		return reply, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-b.ended:
+		return nil, b.err
+	case <-timer.C:
+		return nil, b.end(fmt.Errorf("zeromcan: %s: no reply within %v", b.address, b.opts.ReplyTime))
+	}
+}
+
+// Recv returns the next message. It waits while there is none, until ctx is
+// done. What is queued it returns even then: with a done ctx it is a poll.
+//
+// It returns the ctx's error, or [hub.ErrClosed] after Close. When the bus has
+// ended for another reason it returns what was queued and then, each time, that
+// reason; it matches [hub.ErrClosed] if the server has closed a connection.
+func (b *Bus) Recv(ctx context.Context) (hub.Message, error) {
+	select {
+	case <-b.quit:
+		return hub.Message{}, hub.ErrClosed
+	default:
+	}
+	select {
+	case m := <-b.queue:
+		return m, nil
+	default:
+	}
+	select {
+	case m := <-b.queue:
+		return m, nil
+	case <-ctx.Done():
+		return hub.Message{}, ctx.Err()
+	case <-b.ended:
+	}
+	select {
+	case <-b.quit:
+		return hub.Message{}, hub.ErrClosed
+	case m := <-b.queue:
+		return m, nil
+	default:
+		return hub.Message{}, b.err
+	}
+}
+
+// Close leaves the server. It ends every blocked call with [hub.ErrClosed] and
+// returns when nothing of the bus is left. It may be called more than once and
+// by several goroutines, and returns nil.
+func (b *Bus) Close() error {
+	b.quitOnce.Do(func() { close(b.quit) })
+	b.end(hub.ErrClosed)
+	b.readers.Wait()
+	return nil
+}
+
+// end ends the bus for that reason, if it has not ended, and returns the reason
+// for which it has.
+func (b *Bus) end(err error) error {
+	b.endOnce.Do(func() {
+		b.err = err
+		close(b.ended)
+		b.calls.Close()
+		b.frames.Close()
+	})
+	<-b.ended
+	return b.err
+}
+
+// lost returns the reason for the end that err, of a connection, is.
+func (b *Bus) lost(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("zeromcan: %s: the server has closed the connection: %w", b.address, hub.ErrClosed)
+	}
+	return fmt.Errorf("zeromcan: %s: %w", b.address, err)
+}

@@ -1,0 +1,164 @@
+package zeromcan_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/canhub-go/canhub/transport/zeromcan"
+)
+
+// long is how long a step may take on a busy machine.
+const long = 20 * time.Second
+
+// serve starts a server on free ports, which the test ends. It returns a copy of
+// the options with the addresses.
+func serve(t testing.TB, h *hub.Hub, o zeromcan.Options) *zeromcan.Options {
+	t.Helper()
+	o.Address = "127.0.0.1:0"
+	started := make(chan [2]net.Addr, 1)
+	o.Started = func(calls, publish net.Addr) { started <- [2]net.Addr{calls, publish} }
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- zeromcan.Serve(ctx, h, &o) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != context.Canceled && !errors.Is(err, hub.ErrClosed) {
+				t.Errorf("Serve returned %v, want context.Canceled", err)
+			}
+		case <-time.After(long):
+			t.Error("Serve goes on after its context has ended")
+		}
+	})
+	select {
+	case addresses := <-started:
+		o.Address, o.Publish = addresses[0].String(), addresses[1].String()
+	case err := <-done:
+		done <- err
+		t.Fatalf("Serve: %v", err)
+	case <-time.After(long):
+		t.Fatal("Serve does not start")
+	}
+	return &o
+}
+
+func newHub(t testing.TB) *hub.Hub {
+	t.Helper()
+	h := hub.New(nil)
+	t.Cleanup(func() { h.Close() })
+	return h
+}
+
+func dial(t testing.TB, s *zeromcan.Options, o *zeromcan.DialOptions) *zeromcan.Bus {
+	t.Helper()
+	var opts zeromcan.DialOptions
+	if o != nil {
+		opts = *o
+	}
+	opts.Publish = s.Publish
+	b, err := zeromcan.Dial(t.Context(), s.Address, &opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+func node(t testing.TB, h *hub.Hub) *hub.Subscriber {
+	t.Helper()
+	s, err := h.Open("can0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func send(t testing.TB, b hub.Bus, msgs ...hub.Message) {
+	t.Helper()
+	for _, m := range msgs {
+		if err := b.Send(t.Context(), m); err != nil {
+			t.Fatalf("Send(%v): %v", m, err)
+		}
+	}
+}
+
+// can is what the protocol carries, within what a server keeps for a client.
+var can = &hubtest.BusOptions{NoRemote: true, NoFD: true, NoError: true, Window: 256}
+
+func TestConformance(t *testing.T) {
+	hubtest.TestBus(t, func(t testing.TB) (a, b hub.Bus) {
+		s := serve(t, newHub(t), zeromcan.Options{})
+		return dial(t, s, nil), dial(t, s, nil)
+	}, can)
+}
+
+func TestMessagesOfTheHubAndOfClientsMeet(t *testing.T) {
+	h := newHub(t)
+	s := serve(t, h, zeromcan.Options{})
+	local, a, b := node(t, h), dial(t, s, nil), dial(t, s, nil)
+	if a.Name() != "client0" || b.Name() != "client1" {
+		t.Errorf("names %q and %q, want client0 and client1", a.Name(), b.Name())
+	}
+	send(t, local, hub.Std(1, 1))
+	send(t, a, hub.Ext(2))
+	send(t, b, hub.Std(3, 1, 2, 3, 4, 5, 6, 7, 8))
+	hubtest.Want(t, local, hub.Ext(2), hub.Std(3, 1, 2, 3, 4, 5, 6, 7, 8))
+	hubtest.Want(t, a, hub.Std(1, 1), hub.Std(3, 1, 2, 3, 4, 5, 6, 7, 8))
+	hubtest.Want(t, b, hub.Std(1, 1), hub.Ext(2))
+}
+
+func TestAllClientsSeeOneOrderAndTheirOwnNames(t *testing.T) {
+	const each = 200
+	h := newHub(t)
+	s := serve(t, h, zeromcan.Options{})
+	witness := dial(t, s, nil)
+	local := node(t, h)
+	senders := []*zeromcan.Bus{
+		dial(t, s, &zeromcan.DialOptions{OwnMessages: true}),
+		dial(t, s, &zeromcan.DialOptions{OwnMessages: true}),
+	}
+	done := make(chan error, 2)
+	for i, b := range senders {
+		go func() {
+			for n := range each {
+				if err := b.Send(context.Background(), hub.Std(uint32(i), byte(n))); err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	for range senders {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), long)
+	defer cancel()
+	for n := range 2 * each {
+		want, err := local.Recv(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err := witness.Recv(ctx); err != nil || !m.Equal(want) {
+			t.Fatalf("message %d: %v, %v, want %v", n, m, err, want)
+		}
+		for i, b := range senders {
+			m, err := b.Recv(ctx)
+			if err != nil || !m.Equal(want) {
+				t.Fatalf("message %d: %v, %v, want %v", n, m, err, want)
+			}
+			if own := m.Flags&hub.Own != 0; own != (m.ID == uint32(i)) {
+				t.Fatalf("message %d: client%d received %v with Own %v", n, i, m, own)
+			}
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package zeromcan_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/canhub-go/canhub/transport/zeromcan"
+)
+
+// played dials servers that say what they are to.
+func played(t *testing.T, calls, frames []segment, o zeromcan.DialOptions) *zeromcan.Bus {
+	t.Helper()
+	address, _ := play(t, calls)
+	publish, _ := play(t, frames)
+	return dial(t, &zeromcan.Options{Address: address, Publish: publish}, &o)
+}
+
+func within(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), long)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestServerThatDoesNotReplyEndsTheBus(t *testing.T) {
+	b := played(t, callsOf(), framesOf(), zeromcan.DialOptions{ReplyTime: 50 * time.Millisecond})
+	if err := b.Send(within(t), hub.Std(1)); err == nil || !strings.Contains(err.Error(), "no reply within 50ms") {
+		t.Errorf("Send = %v, want that there is no reply", err)
+	}
+	if _, err := b.Recv(within(t)); err == nil || !strings.Contains(err.Error(), "no reply within 50ms") {
+		t.Errorf("Recv = %v, want that there was no reply", err)
+	}
+	b.Close()
+	if _, err := b.Recv(within(t)); err != hub.ErrClosed {
+		t.Errorf("Recv after Close = %v, want hub.ErrClosed", err)
+	}
+}
+
+const (
+	sendStd1 = "0100" + "000f" + "9203" + "94" + "a7636c69656e7430" + "01" + "c2" + "9105" // hub.Std(1, 5)
+	sent     = "0100000392" + "00c0"
+)
+
+// A Send that is given up has asked the server; the next one waits for that
+// answer first and does not take it for its own.
+func TestReplyToASendThatWasGivenUpIsNotTheNextOnes(t *testing.T) {
+	refused := "0100" + "0005" + "9201" + "a26e6f" // "no"
+	given := make(chan struct{})
+	calls, done := play(t, callsOf(
+		segment{"client", sendStd1},
+		segment{"wait", ""},
+		segment{"server", refused}, segment{"client", sendStd1}, segment{"server", sent},
+		segment{"client", sendStd1}, segment{"server", refused}), given)
+	publish, _ := play(t, framesOf())
+	b := dial(t, &zeromcan.Options{Address: calls, Publish: publish}, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := b.Send(ctx, hub.Std(1, 5)); err != context.DeadlineExceeded {
+		t.Errorf("Send = %v, want context.DeadlineExceeded", err)
+	}
+	close(given)
+	if err := b.Send(within(t), hub.Std(1, 5)); err != nil {
+		t.Errorf("the next Send = %v", err)
+	}
+	if err := b.Send(within(t), hub.Std(1, 5)); err == nil || !strings.Contains(err.Error(), `status 1: "no"`) {
+		t.Errorf("Send = %v, want what the server says", err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if s := b.Stats(); s.Sent != 1 {
+		t.Errorf("Stats %+v, want 1 sent", s)
+	}
+}
+
+func TestLostConnectionEndsTheBusAfterWhatWasQueued(t *testing.T) {
+	h := newHub(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	started := make(chan *zeromcan.Options, 1)
+	done := make(chan error, 1)
+	go func() {
+		done <- zeromcan.Serve(ctx, h, &zeromcan.Options{Address: "127.0.0.1:0", Started: func(c, p net.Addr) {
+			started <- &zeromcan.Options{Address: c.String(), Publish: p.String()}
+		}})
+	}()
+	b, local := dial(t, <-started, nil), node(t, h)
+	send(t, local, hub.Std(1), hub.Std(2))
+	for b.Stats().Queued < 2 && within(t).Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	<-done
+	hubtest.Want(t, b, hub.Std(1), hub.Std(2))
+	if _, err := b.Recv(within(t)); !errors.Is(err, hub.ErrClosed) || !strings.Contains(err.Error(), "has closed the connection") {
+		t.Errorf("Recv = %v, want hub.ErrClosed and that the server did it", err)
+	}
+	if err := b.Send(within(t), hub.Std(1)); !errors.Is(err, hub.ErrClosed) {
+		t.Errorf("Send = %v, want hub.ErrClosed", err)
+	}
+}
+
+func TestFiltersAndOwnMessages(t *testing.T) {
+	h := newHub(t)
+	s := serve(t, h, zeromcan.Options{})
+	b := dial(t, s, &zeromcan.DialOptions{OwnMessages: true, Filters: []hub.Filter{{ID: 2, Mask: 0x7FF}}})
+	local := node(t, h)
+	send(t, local, hub.Std(1), hub.Std(2, 1))
+	send(t, b, hub.Std(2, 2), hub.Std(1))
+	send(t, local, hub.Std(2, 3))
+	for i, own := range []bool{false, true, false} {
+		m := recv(t, b)
+		if !m.Equal(hub.Std(2, byte(i+1))) || (m.Flags&hub.Own != 0) != own {
+			t.Errorf("message %d is %v, Own %v", i, m, m.Flags&hub.Own != 0)
+		}
+	}
+	if s := b.Stats(); s.Unwanted != 2 {
+		t.Errorf("Stats %+v, want 2 unwanted", s)
+	}
+}
+
+func TestDialTellsWhatIsWrong(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	s := serve(t, newHub(t), zeromcan.Options{})
+	old, _ := play(t, append(callsOf()[:5:5], segment{"server", "01000003" + "920002"}))
+	nameless, _ := play(t, append(callsOf()[:7:7], segment{"server", "01000003" + "920005"}))
+	refusing, _ := play(t, append(callsOf()[:5:5], segment{"server", "01000005" + "9203a26e6f"}))
+	for name, c := range map[string]struct {
+		address string
+		o       *zeromcan.DialOptions
+		want    string
+	}{
+		"nobody there":         {gone.Addr().String(), nil, gone.Addr().String()},
+		"nobody publishes":     {s.Address, &zeromcan.DialOptions{Publish: gone.Addr().String()}, gone.Addr().String()},
+		"the wrong port":       {s.Publish, nil, `type "PUB", want REP or ROUTER`},
+		"the other wrong port": {s.Address, &zeromcan.DialOptions{Publish: s.Address}, `type "REP", want PUB or XPUB`},
+		"another version":      {old, nil, "version is 2, want 1"},
+		"no name":              {nameless, nil, "ask for a name"},
+		"a refusal":            {refusing, nil, `status 3: "no"`},
+		"a wrong port":         {"localhost:x", nil, "want a port"},
+		"no port after":        {"localhost:65535", nil, "there is no port after it"},
+		"a wrong Publish":      {"localhost:1", &zeromcan.DialOptions{Publish: "x"}, `Publish "x"`},
+		"a wrong ReplyTime":    {"localhost", &zeromcan.DialOptions{ReplyTime: -1}, "ReplyTime"},
+		"a wrong filter":       {"", &zeromcan.DialOptions{Filters: []hub.Filter{{StandardOnly: true, ExtendedOnly: true}}}, "Filters[0]"},
+	} {
+		b, err := zeromcan.Dial(within(t), c.address, c.o)
+		if err == nil {
+			b.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "zeromcan: ") {
+			t.Errorf("%s: %v, want an error with %q", name, err, c.want)
+		}
+	}
+	for _, o := range []*zeromcan.DialOptions{nil, {Publish: silent.Addr().String()}} {
+		address := silent.Addr().String()
+		if o != nil {
+			address = s.Address
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if _, err := zeromcan.Dial(ctx, address, o); err != context.DeadlineExceeded {
+			t.Errorf("Dial of who says nothing: %v, want context.DeadlineExceeded", err)
+		}
+		cancel()
+	}
+}

@@ -1,0 +1,244 @@
+package zeromcan
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/canhub-go/canhub/hub"
+)
+
+const (
+	// dialTime is how long a connection may take where ctx allows more.
+	dialTime = 10 * time.Second
+	// confirmTime is how long to wait for a server that does not confirm a
+	// subscription.
+	confirmTime = time.Second
+)
+
+// Dial becomes a client of the server whose calls are at address, HOST:PORT,
+// where the port may be missing for [DefaultPort]; the empty string is
+// [DefaultAddress]. It waits until ctx is done at most, and some seconds for each
+// step if ctx allows more; ctx has no meaning later.
+//
+// From its return on the bus receives what others send, if the server is one of
+// ZeroMQ 4.2 or later or [Serve]: those confirm a subscription. Others get a
+// second for it.
+func Dial(ctx context.Context, address string, o *DialOptions) (*Bus, error) {
+	address, opts, err := o.withDefaults(address)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	b := &Bus{
+		opts:       opts,
+		address:    address,
+		turn:       make(chan *time.Timer, 1),
+		replies:    make(chan []byte, 1),
+		queue:      make(chan hub.Message, queueLength),
+		subscribed: make(chan struct{}),
+		quit:       make(chan struct{}),
+		ended:      make(chan struct{}),
+	}
+	b.calls, err = connect(ctx, address, "REQ", []string{"REP", "ROUTER"}, b.introduce)
+	if err != nil {
+		return nil, err
+	}
+	b.frames, err = connect(ctx, opts.Publish, "SUB", []string{"PUB", "XPUB"}, subscribe)
+	if err != nil {
+		b.calls.Close()
+		return nil, err
+	}
+	timer := time.NewTimer(confirmTime)
+	if b.frames.minor == 0 {
+		timer.Reset(0) // that version has no PING
+	}
+	b.readers.Go(b.readReplies) // Close waits for both
+	b.readers.Go(b.readFrames)
+	select {
+	case <-b.subscribed:
+	case <-timer.C:
+	case <-b.ended:
+		err = b.err
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		b.Close()
+		return nil, err
+	}
+	timer.Stop()
+	b.turn <- timer
+	return b, nil
+}
+
+// connect opens a link and does with it what is to be done first. ctx ends both.
+func connect(ctx context.Context, address, own string, peers []string, begin func(*link) error) (*link, error) {
+	var d net.Dialer
+	short, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	c, err := d.DialContext(short, "tcp", address)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fmt.Errorf("zeromcan: %w", err) // which names the address
+	}
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	l, err := open(c, own, peers...)
+	if err == nil {
+		err = begin(l)
+	}
+	if !stop() {
+		c.Close() // the function above may not have come to it
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("zeromcan: connect to %s: %w", address, err)
+	}
+	return l, nil
+}
+
+// introduce asks for the version, and for a name.
+func (b *Bus) introduce(l *link) error {
+	if err := l.SetReadDeadline(time.Now().Add(b.opts.ReplyTime)); err != nil {
+		return err
+	}
+	result, err := call(l, callVersion)
+	if err != nil {
+		return fmt.Errorf("ask for the version: %w", err)
+	}
+	switch v, err := decodeVersion(result); {
+	case err != nil:
+		return fmt.Errorf("ask for the version: %w", err)
+	case v != version:
+		return fmt.Errorf("the server's version is %d, want %d", v, version)
+	}
+	if result, err = call(l, callNewClient); err == nil {
+		b.name, err = decodeName(result)
+	}
+	if err != nil {
+		return fmt.Errorf("ask for a name: %w", err)
+	}
+	return l.SetReadDeadline(time.Time{})
+}
+
+func call(l *link, code byte) (result []byte, err error) {
+	if err := l.write(appendEnvelope(nil, appendCall(nil, code))); err != nil {
+		return nil, err
+	}
+	reply, err := readReply(l)
+	if err != nil {
+		return nil, err
+	}
+	return decodeReply(reply)
+}
+
+// readReply returns the body of the next reply. It is valid until the next call.
+func readReply(l *link) ([]byte, error) {
+	for {
+		parts, command, err := l.readMessage(nil, l.write)
+		switch {
+		case err != nil:
+			return nil, err
+		case command:
+			continue // none means anything here
+		case len(parts) != 2 || len(parts[0]) != 0:
+			return nil, fmt.Errorf("a reply of %d parts without an empty one first, or not 2", len(parts))
+		}
+		return parts[1], nil
+	}
+}
+
+// subscribe asks for all publications, and with a PING to confirm that: it is
+// answered after what stands before it. The old form of a subscription is the
+// one that all versions take.
+func subscribe(l *link) error {
+	frames := appendZMTP(nil, 0, []byte{1})
+	if l.minor > 0 {
+		frames = appendZMTP(frames, flagCommand, []byte("\x04PING\x00\x00"))
+	}
+	return l.write(frames)
+}
+
+// readReplies receives until the bus has ended.
+func (b *Bus) readReplies() {
+	for {
+		reply, err := readReply(b.calls)
+		if err != nil {
+			b.end(b.lost(err))
+			return
+		}
+		select {
+		case b.replies <- bytes.Clone(reply):
+		default:
+			b.end(b.lost(errors.New("a reply to nothing")))
+			return
+		}
+	}
+}
+
+// readFrames receives until the bus has ended.
+func (b *Bus) readFrames() {
+	var malformed reporter
+	confirmed := false
+	var parts [][]byte
+	for {
+		var command bool
+		var err error
+		parts, command, err = b.frames.readMessage(parts, b.frames.write)
+		if err != nil {
+			b.end(b.lost(err))
+			return
+		}
+		if command {
+			if !confirmed && bytes.HasPrefix(parts[0], []byte("\x04PONG")) {
+				confirmed = true
+				close(b.subscribed)
+			}
+			continue
+		}
+		m, ok, err := b.accept(parts)
+		if err != nil {
+			b.counters.malformed.Add(1)
+			malformed.report(1, b.opts.Logger, "zeromcan: publication is not a frame",
+				"server", b.opts.Publish, "error", err)
+			continue
+		}
+		if !ok {
+			b.counters.unwanted.Add(1)
+			continue
+		}
+		b.counters.received.Add(1) // first: who has received it finds it counted
+		select {
+		case b.queue <- m:
+		case <-b.ended:
+			return
+		}
+	}
+}
+
+// accept returns the message of a publication, and whether it is wanted.
+func (b *Bus) accept(parts [][]byte) (m hub.Message, wants bool, err error) {
+	if len(parts) != 1 {
+		return m, false, fmt.Errorf("%d parts, want one", len(parts))
+	}
+	name, err := decodePublication(&m, parts[0])
+	if err != nil {
+		return m, false, err
+	}
+	if string(name) == b.name {
+		if !b.opts.OwnMessages {
+			return m, false, nil
+		}
+		m.Flags |= hub.Own
+	}
+	m.Timestamp = time.Now().UnixNano()
+	return m, wanted(b.opts.Filters, &m), nil
+}

@@ -1,0 +1,64 @@
+package zeromcan
+
+import (
+	"context"
+	"net"
+
+	"github.com/canhub-go/canhub/hub"
+)
+
+// What tests need of the codec.
+var (
+	AppendSend       = appendSend
+	AppendFrame      = appendFrame
+	AppendEnvelope   = appendEnvelope
+	AppendZMTP       = appendZMTP
+	DecodeReply      = decodeReply
+	DecodeName       = decodeName
+	AppendErrorReply = appendErrorReply
+)
+
+const (
+	MaxFrame  = maxFrame
+	MaxTopics = maxTopics
+)
+
+// DecodeSend reads a request, and returns its call, its name and its message.
+func DecodeSend(b []byte) (call int64, name string, m hub.Message, err error) {
+	var r request
+	err = decodeRequest(&r, b)
+	return r.call, string(r.name), r.m, err
+}
+
+// DecodePublication reads a publication.
+func DecodePublication(b []byte) (name string, m hub.Message, err error) {
+	n, err := decodePublication(&m, b)
+	return string(n), m, err
+}
+
+// Shake shakes hands on c.
+func Shake(c net.Conn) error { _, err := open(c, "REP", "REQ"); return err }
+
+// ReadAll shakes hands on c and reads until that ends. It returns how long the
+// longest frame was that it has memory for.
+func ReadAll(c net.Conn) (longest int, err error) {
+	l, err := open(c, "REP", "REQ")
+	if err != nil {
+		return 0, err
+	}
+	var parts [][]byte
+	for {
+		if parts, _, err = l.readMessage(parts, l.write); err != nil {
+			return cap(l.buf), err
+		}
+	}
+}
+
+// Write writes to c as a link does.
+func Write(c net.Conn, b []byte) error { return (&link{Conn: c}).write(b) }
+
+// SendFrom sends m as the server does for a client of that name.
+func SendFrom(ctx context.Context, node *hub.Subscriber, name string, m hub.Message) error {
+	s := &server{node: node, turn: make(chan struct{}, 1), ahead: make(chan struct{}, 1<<16), senders: make(chan string, 1<<16)}
+	return s.send(ctx, name, m)
+}

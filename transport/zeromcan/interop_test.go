@@ -1,0 +1,272 @@
+package zeromcan_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/canhub-go/canhub/transport/zeromcan"
+)
+
+// live skips a test with a live libzmq where none is asked for. Where
+// CANHUB_INTEROP is set a missing peer is a failure. CANHUB_PYTHON is the
+// interpreter, python3 by default.
+func live(t *testing.T) {
+	t.Helper()
+	if os.Getenv("CANHUB_INTEROP") == "" {
+		t.Skip("CANHUB_INTEROP is not set")
+	}
+}
+
+// A python is a running testdata/peer.py, and the first line that it printed.
+type python struct {
+	cmd    *exec.Cmd
+	cancel context.CancelFunc
+	stderr bytes.Buffer
+	lines  *bufio.Scanner
+	first  string
+}
+
+// startPython returns when the peer is ready.
+func startPython(t *testing.T, stdin string, args ...string) *python {
+	t.Helper()
+	interpreter := os.Getenv("CANHUB_PYTHON")
+	if interpreter == "" {
+		interpreter = "python3"
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Cleanup(cancel)
+	p := &python{cmd: exec.CommandContext(ctx, interpreter, append([]string{"testdata/peer.py"}, args...)...), cancel: cancel}
+	p.cmd.Stdin = strings.NewReader(stdin)
+	p.cmd.Stderr = &p.stderr
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatalf("no python: %v", err)
+	}
+	p.lines = bufio.NewScanner(out)
+	if !p.lines.Scan() {
+		t.Fatalf("the Python peer is not ready: %v\n%s", p.cmd.Wait(), p.stderr.String())
+	}
+	p.first = p.lines.Text()
+	return p
+}
+
+// end waits for the process and returns what else it printed.
+func (p *python) end(t *testing.T) (lines []string) {
+	t.Helper()
+	for p.lines.Scan() {
+		lines = append(lines, p.lines.Text())
+	}
+	if err := p.cmd.Wait(); err != nil {
+		t.Fatalf("python: %v\n%s", err, p.stderr.String())
+	}
+	return lines
+}
+
+func messages(t *testing.T, lines []string) (all []hub.Message) {
+	t.Helper()
+	for _, line := range lines {
+		var f frame
+		if err := json.Unmarshal([]byte(line), &f); err != nil {
+			t.Fatalf("python printed %q: %v", line, err)
+		}
+		all = append(all, f.message(t))
+	}
+	return all
+}
+
+// kinds are all frames of the vectors that the protocol carries.
+func kinds(t *testing.T) (msgs []hub.Message, stdin string) {
+	t.Helper()
+	var b strings.Builder
+	for _, v := range vectors(t) {
+		m := v.Frame.message(t)
+		if !carried(m) {
+			continue
+		}
+		line, err := json.Marshal(v.Frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(append(line, '\n'))
+		msgs = append(msgs, m)
+	}
+	return msgs, b.String()
+}
+
+// marker is what ends a receiving peer. It is sent until that has ended, for
+// nothing tells when its subscription is in force.
+var marker = hub.Std(0x7FE)
+
+// recvWith has python receive what send sends.
+func recvWith(t *testing.T, b hub.Bus, calls, publish string, send func()) []hub.Message {
+	t.Helper()
+	p := startPython(t, "", "recv", "tcp://"+calls, "tcp://"+publish)
+	t.Log(p.first)
+	time.Sleep(300 * time.Millisecond) // a SUB of libzmq gives no sign that it is one
+	send()
+	ended, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			if err := b.Send(context.Background(), marker); err != nil {
+				t.Error(err)
+				return
+			}
+			select {
+			case <-ended:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}()
+	defer func() { close(ended); <-stopped }()
+	return messages(t, p.end(t))
+}
+
+func same(t *testing.T, got, want []hub.Message) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d messages, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if !got[i].Equal(want[i]) {
+			t.Fatalf("message %d is %v, want %v", i, got[i], want[i])
+		}
+	}
+}
+
+// repeat is how often the 63 frames go each way.
+const repeat = 80
+
+func repeated(msgs []hub.Message) (all []hub.Message) {
+	for range repeat {
+		all = append(all, msgs...)
+	}
+	return all
+}
+
+func TestLivePythonClientsOnThisServer(t *testing.T) {
+	live(t)
+	h := newHub(t)
+	s := serve(t, h, zeromcan.Options{})
+	local, b := node(t, h), dial(t, s, nil)
+	msgs, stdin := kinds(t)
+	want := repeated(msgs)
+
+	p := startPython(t, stdin, "send", "tcp://"+s.Address, "tcp://"+s.Publish, fmt.Sprint(repeat))
+	t.Log(p.first)
+	for i := range want {
+		for _, bus := range []hub.Bus{local, b} {
+			if m := recv(t, bus); !m.Equal(want[i]) {
+				t.Fatalf("message %d from python is %v, want %v", i, m, want[i])
+			}
+		}
+	}
+	p.end(t)
+	t.Logf("all %d messages came from python to the hub and to a client", len(want))
+
+	local.Close() // it would receive all that, and the channel would wait for it
+	got := recvWith(t, b, s.Address, s.Publish, func() { send(t, b, want...) })
+	same(t, got, want)
+	t.Logf("python received all %d messages of a client", len(got))
+}
+
+// A hub sends far faster than Python reads. What is missing there is counted.
+func TestLivePythonMissesOnlyWhatIsCounted(t *testing.T) {
+	live(t)
+	h := newHub(t)
+	log := new(record)
+	msgs, _ := kinds(t)
+	want := repeated(msgs)
+	var got []hub.Message
+	t.Run("", func(t *testing.T) { // the last count is told when the server ends
+		s := serve(t, h, zeromcan.Options{Logger: log.logger()})
+		local := node(t, h)
+		got = recvWith(t, local, s.Address, s.Publish, func() { send(t, local, want...) })
+	})
+	dropped := 0
+	if i := strings.LastIndex(log.String(), "count="); i >= 0 {
+		if _, err := fmt.Sscanf(log.String()[i:], "count=%d", &dropped); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("python received %d of %d messages of the hub, %d counted as dropped", len(got), len(want), dropped)
+	if len(got) == 0 || len(got)+dropped < len(want) { // markers can be dropped as well
+		t.Errorf("%d messages are missing, %d counted", len(want)-len(got), dropped)
+	}
+}
+
+func TestLivePythonServerForTheseClients(t *testing.T) {
+	live(t)
+	p := startPython(t, "", "serve")
+	defer p.cmd.Wait()
+	defer p.cancel()
+	var calls, publish int
+	if _, err := fmt.Sscan(p.first, &calls, &publish); err != nil {
+		t.Fatal(err)
+	}
+	s := &zeromcan.Options{Address: fmt.Sprintf("127.0.0.1:%d", calls), Publish: fmt.Sprintf("127.0.0.1:%d", publish)}
+	a, b := dial(t, s, nil), dial(t, s, &zeromcan.DialOptions{OwnMessages: true})
+	msgs, _ := kinds(t)
+	want := repeated(msgs)
+	var got []hub.Message
+	done := make(chan error, 1)
+	go func() {
+		for range want {
+			m, err := b.Recv(context.Background())
+			if err != nil {
+				done <- err
+				return
+			}
+			got = append(got, m)
+		}
+		done <- nil
+	}()
+	send(t, a, want...)
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(long):
+		t.Fatalf("not all of %d messages came", len(want))
+	}
+	same(t, got, want)
+	t.Logf("all %d messages came through python's server", len(got))
+	send(t, b, hub.Std(1))
+	if m := recv(t, b); m.Flags&hub.Own == 0 {
+		t.Errorf("its own message comes as %v, not marked", m)
+	}
+	hubtest.Want(t, a, hub.Std(1))
+}
+
+func TestLivePythonHearsWhyARequestIsRefused(t *testing.T) {
+	live(t)
+	s := serve(t, newHub(t), zeromcan.Options{})
+	var stdin strings.Builder
+	for _, v := range malformed(t) {
+		stdin.WriteString(v.Wire + "\n")
+	}
+	replies := startPython(t, stdin.String(), "raw", "tcp://"+s.Address).end(t)
+	if len(replies) != len(malformed(t)) {
+		t.Fatalf("%d replies, want %d", len(replies), len(malformed(t)))
+	}
+	for i, v := range malformed(t) {
+		if refused := strings.HasPrefix(replies[i], "9201"); refused != (v.Reply == nil || stricter[v.Name]) {
+			t.Errorf("%s: reply %s", v.Name, replies[i])
+		}
+	}
+}
