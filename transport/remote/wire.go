@@ -14,7 +14,9 @@ import (
 // reads from it, and writes control frames into it. Data frames are written
 // beside the library, many at once, for it makes a system call for each.
 //
-// Once somebody has written a CLOSE no more frames go out.
+// Once somebody has written a CLOSE no more frames go out, and once a write has
+// failed nothing does: part of a frame may be out, and the other side would take
+// what follows for the rest of it.
 type wire struct {
 	net.Conn
 
@@ -29,7 +31,8 @@ type wire struct {
 	watch *closeWatch   // or nil
 
 	pen   chan struct{} // holds the token of who writes; never closed
-	shut  bool          // a CLOSE went out; of who has the pen
+	shut  bool          // a CLOSE went out; of who has the pen, and so is
+	torn  error         // why a write has failed
 	hasty atomic.Bool   // all is to end soon
 }
 
@@ -76,7 +79,11 @@ func (w *wire) send(frames []byte) error {
 	return nil
 }
 
-func (w *wire) write(p []byte) (int, error) {
+func (w *wire) write(p []byte) (n int, err error) {
+	if w.torn != nil {
+		return 0, w.torn
+	}
+	defer func() { w.torn = err }()
 	if w.wait > 0 {
 		w.SetWriteDeadline(time.Now().Add(w.wait))
 	}

@@ -2,9 +2,13 @@ package remote
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -35,6 +39,39 @@ func TestNothingIsSentBehindACLOSE(t *testing.T) {
 	w.Write([]byte{0x88, 0})
 	if err := w.send(w.appendMessage(nil, opBinary, []byte{1})); err != net.ErrClosed || len(got) != 2 {
 		t.Errorf("sent %x, %v", got, err)
+	}
+}
+
+// What is written behind a part of a frame would be taken for the rest of it, so
+// a CLOSE would arrive as data.
+func TestNothingIsSentBehindAPartOfAFrame(t *testing.T) {
+	us, them := net.Pipe()
+	defer us.Close()
+	w := &wire{Conn: us, wait: patience, pen: make(chan struct{}, 1)}
+	sent := make(chan error, 1)
+	go func() { sent <- w.send(w.appendMessage(nil, opBinary, make([]byte, 23))) }()
+	var part [10]byte
+	if _, err := io.ReadFull(them, part[:]); err != nil {
+		t.Fatal(err)
+	}
+	us.SetWriteDeadline(time.Now())
+	if err := <-sent; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("send: %v, want it to run into its deadline", err)
+	}
+	rest := make(chan []byte, 1)
+	go func() {
+		p, _ := io.ReadAll(them)
+		rest <- p
+	}()
+	if n, err := w.Write([]byte{final | opClose, 0}); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a CLOSE behind it: %d, %v", n, err)
+	}
+	if err := w.send(w.appendMessage(nil, opBinary, []byte{1})); err == nil {
+		t.Error("a message behind it: no error")
+	}
+	us.Close()
+	if p := <-rest; len(p) > 0 {
+		t.Errorf("%x came behind a part of a frame", p)
 	}
 }
 
