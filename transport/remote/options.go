@@ -149,7 +149,8 @@ type Options struct {
 	// MaxMessage is how many bytes a message of a client may have. A client that
 	// sends a longer one is dropped. Default: 131072, 128 KiB.
 	MaxMessage int
-	// MaxTasks is how many periodic tasks a client may have. Default: 64.
+	// MaxTasks is how many periodic tasks a client may have. All of them together
+	// may send 10,000 messages a second. Default: 64.
 	MaxTasks int
 	// HandshakeTimeout is how long a client may take to ask for its bus.
 	// Default: 10 s.
