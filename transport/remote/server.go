@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -28,6 +29,9 @@ func Handler(h *hub.Hub, o *Options) http.Handler { return newServer(h, o) }
 // does not close h. If l is nil it listens on [DefaultAddress]; for TLS give it a
 // listener of package crypto/tls.
 //
+// Beside the clients, 1,024 connections may be there at a time, of those who ask
+// for a page or for nothing yet; others are closed at once.
+//
 // Before ctx is done it returns only if l fails, with the error of that.
 func Serve(ctx context.Context, l net.Listener, h *hub.Hub, o *Options) error {
 	if l == nil {
@@ -40,7 +44,8 @@ func Serve(ctx context.Context, l net.Listener, h *hub.Hub, o *Options) error {
 	base, end := context.WithCancel(context.Background())
 	defer end()
 	web := &http.Server{
-		Handler:           s,
+		Handler:           http.HandlerFunc(s.serveInTime),
+		ConnState:         s.bound,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout: s.opts.HandshakeTimeout,
 		IdleTimeout:       time.Minute,
@@ -72,7 +77,8 @@ type server struct {
 	hub  *hub.Hub
 	opts Options
 
-	mu       sync.Mutex // for the two below
+	waiting  atomic.Int64 // connections of Serve that are no client's
+	mu       sync.Mutex   // for the two below
 	clients  int
 	ended    bool
 	sessions sync.WaitGroup
@@ -107,6 +113,31 @@ func (s *server) end() {
 	s.ended = true
 	s.mu.Unlock()
 	s.sessions.Wait()
+}
+
+// maxWaiting is how many connections without a client Serve keeps: a stranger
+// can hold one for as long as he likes, and it takes some 20 KiB.
+const maxWaiting = 1024
+
+// bound closes a connection that is one too many.
+func (s *server) bound(conn net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		if s.waiting.Add(1) > maxWaiting {
+			conn.Close() // and so it is closed soon, and counted off
+		}
+	case http.StateHijacked, http.StateClosed:
+		s.waiting.Add(-1)
+	}
+}
+
+// serveInTime does not wait for long for the body of a request, which nobody
+// here reads: net/http would, to keep the connection.
+func (s *server) serveInTime(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.opts.HandshakeTimeout))
+	}
+	s.ServeHTTP(w, r)
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -131,6 +131,34 @@ func TestTooManyClientsGet503(t *testing.T) {
 	}
 }
 
+// Strangers who connect and say nothing, or little, do not add up.
+func TestConnectionsWithoutAClientHaveABound(t *testing.T) {
+	s := newServer(hubtest.New(t), nil)
+	closed := 0
+	conn := &closer{close: func() { closed++ }}
+	for range maxWaiting + 10 {
+		s.bound(conn, http.StateNew)
+	}
+	if closed != 10 {
+		t.Errorf("%d connections are closed, want 10", closed)
+	}
+	for range 10 {
+		s.bound(conn, http.StateClosed)
+	}
+	s.bound(conn, http.StateHijacked) // a client, which leaves room for one more
+	s.bound(conn, http.StateNew)
+	if s.bound(conn, http.StateNew); closed != 11 {
+		t.Errorf("%d connections are closed, want 11", closed)
+	}
+}
+
+type closer struct {
+	net.Conn
+	close func()
+}
+
+func (c *closer) Close() error { c.close(); return nil }
+
 func TestServeReturnsTheListenersError(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
