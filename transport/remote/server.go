@@ -7,10 +7,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/coder/websocket"
 
@@ -150,6 +154,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "a token is needed", http.StatusUnauthorized)
 		return
 	}
+	if s.rebound(r) {
+		http.Error(w, "a page of this host is not admitted: the server does not know the name", http.StatusForbidden)
+		return
+	}
 	channel, ok := s.choose(strings.Trim(r.URL.Path, "/"))
 	if !ok {
 		http.Error(w, "no such channel", http.StatusNotFound)
@@ -220,12 +228,41 @@ func (s *server) admits(r *http.Request) bool {
 	return subtle.ConstantTimeCompare([]byte(token), []byte(s.opts.Token)) == 1
 }
 
+// rebound reports whether r may come from a page of a stranger whose host has
+// been made to point to this machine (DNS rebinding).
+func (s *server) rebound(r *http.Request) bool {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if r.Header.Get("Origin") == "" || s.opts.Token != "" || !ok || !local.IP.IsLoopback() {
+		return false // no browser, or nothing that he could not have without
+	}
+	host := strings.ToLower(r.Host)
+	name := (&url.URL{Host: host}).Hostname()
+	if !strings.Contains(name, ".") || strings.HasSuffix(name, ".localhost") || net.ParseIP(name) != nil {
+		return false // names that nobody can have
+	}
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
+	return !slices.ContainsFunc(s.opts.Origins, func(pattern string) bool {
+		target := host
+		if strings.Contains(pattern, "://") {
+			target = scheme + host
+		}
+		matched, _ := path.Match(pattern, target)
+		return matched
+	})
+}
+
+// maxName is how long the name of a channel may be that a stranger makes.
+const maxName = 64
+
 // choose returns the channel that a client calls name.
 func (s *server) choose(name string) (string, bool) {
 	switch {
 	case name == "" || name == s.opts.Channel:
 		return s.opts.Channel, true
-	case s.opts.Access == Any:
+	case s.opts.Access == Any && len(name) <= maxName && !strings.ContainsFunc(name, unicode.IsControl):
 		return name, true
 	}
 	for _, c := range s.opts.Channels {

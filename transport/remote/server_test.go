@@ -1,8 +1,10 @@
 package remote
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -96,6 +98,56 @@ func TestPagesOfOtherOriginsAreRefused(t *testing.T) {
 		if got := status(t, address, "/", "Origin: "+origin); got != want {
 			t.Errorf("origin %s: status %d, want %d", origin, got, want)
 		}
+	}
+}
+
+// A stranger lets a name of his point to 127.0.0.1, and so his page is one of the
+// server's own host.
+func TestPagesOfAReboundNameAreRefused(t *testing.T) {
+	ask := func(o *Options, host, origin string) int {
+		r := strings.Replace(head, "Host: test", "Host: "+host+"\r\nOrigin: "+origin, 1)
+		r = strings.Replace(r, "GET /", "GET /?token=secret", 1)
+		return rawDial(t, serve(t, hubtest.New(t), o)).upgrade(t, r).StatusCode
+	}
+	for _, c := range []struct {
+		o    *Options
+		host string
+		want int
+	}{
+		{nil, "evil.example.com", 403},
+		{nil, "evil.example.com:54701", 403},
+		{nil, "127.0.0.1.evil.example.com", 403},
+		{&Options{Origins: []string{"*.example.org"}}, "evil.example.com", 403},
+		{&Options{Origins: []string{"*.EXAMPLE.com"}}, "good.example.com", 101},
+		{&Options{Origins: []string{"http://good.example.com:*"}}, "good.example.com:54701", 101},
+		{&Options{Token: "secret"}, "good.example.com", 101}, // he does not know it
+		{nil, "localhost:54701", 101},
+		{nil, "127.0.0.1:54701", 101},
+		{nil, "[::1]:54701", 101},
+		{nil, "can.localhost", 101},
+		{nil, "workstation:54701", 101},
+	} {
+		if got := ask(c.o, c.host, "http://"+c.host); got != c.want {
+			t.Errorf("host %s with %+v: status %d, want %d", c.host, c.o, got, c.want)
+		}
+	}
+	// One that is no browser may come by any name.
+	if got := status(t, serve(t, hubtest.New(t), nil), "/", "X-Forwarded-Host: a.example.com"); got != 101 {
+		t.Errorf("without an origin: status %d", got)
+	}
+}
+
+func TestOriginsThatAreNoPatternsAdmitNobody(t *testing.T) {
+	var log bytes.Buffer
+	o := &Options{Origins: []string{"[", "*.example.com"}, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	address := serve(t, hubtest.New(t), o)
+	for origin, want := range map[string]int{"http://a.example.com": 101, "http://example.org": 403} {
+		if got := status(t, address, "/", "Origin: "+origin); got != want {
+			t.Errorf("origin %s: status %d, want %d", origin, got, want)
+		}
+	}
+	if n := strings.Count(log.String(), "no pattern"); n != 1 {
+		t.Errorf("logged %q, want the pattern once", log.String())
 	}
 }
 
