@@ -29,8 +29,8 @@
 // The server never waits for a client. For one that does not keep up it keeps
 // [Options].Queue messages, beside what the network holds; then the client loses
 // messages of its own, and receives the error frame of a receive overflow
-// (20000004#0001000000000000) where they were. One that takes nothing at all for
-// [Options].WriteTimeout is dropped.
+// (20000004#0001000000000000) where they were. One that takes nothing, or next to
+// nothing, for [Options].WriteTimeout is dropped.
 // Between the connection and Recv nothing is lost: a client whose own queue of
 // 256 messages is full stops reading. In the direction of the server nothing is
 // lost either, Send waits.

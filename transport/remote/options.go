@@ -161,8 +161,8 @@ type Options struct {
 	// HandshakeTimeout is how long a client may take to ask for its bus.
 	// Default: 10 s.
 	HandshakeTimeout time.Duration
-	// WriteTimeout is how long a client may take nothing of what is sent to it.
-	// Default: 10 s.
+	// WriteTimeout is how long a client may take to make room for what is written
+	// at once, 33 KiB at most. Default: 10 s.
 	WriteTimeout time.Duration
 	// PingInterval is how long a client may be silent before it is pinged. If it
 	// does not answer within as much time again, it is dropped. Python clients

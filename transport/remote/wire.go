@@ -30,10 +30,10 @@ type wire struct {
 	ping  bool          // and is then pinged
 	watch *closeWatch   // or nil
 
-	pen   chan struct{} // holds the token of who writes; never closed
-	shut  bool          // a CLOSE went out; of who has the pen, and so is
-	torn  error         // why a write has failed
-	hasty atomic.Bool   // all is to end soon
+	pen  chan struct{} // holds the token of who writes; never closed
+	shut bool          // a CLOSE went out; of who has the pen, and so is
+	torn error         // why a write has failed
+	last atomic.Int64  // when all that is written must be out, in ns since 1970, or 0
 }
 
 const (
@@ -43,7 +43,7 @@ const (
 	opPing   = 9
 	final    = 0x80
 
-	// haste is how long writes may take once all is to end.
+	// haste is how long all writes may take once all is to end.
 	haste = time.Second
 )
 
@@ -87,16 +87,17 @@ func (w *wire) write(p []byte) (n int, err error) {
 	if w.wait > 0 {
 		w.SetWriteDeadline(time.Now().Add(w.wait))
 	}
-	if w.hasty.Load() {
-		w.SetWriteDeadline(time.Now().Add(haste))
+	if last := w.last.Load(); last != 0 {
+		w.SetWriteDeadline(time.Unix(0, last))
 	}
 	return w.Conn.Write(p)
 }
 
 // hurry bounds what is being written, and is to be written from now on.
 func (w *wire) hurry() {
-	w.hasty.Store(true) // first: a write looks at it after it has set its own
-	w.SetWriteDeadline(time.Now().Add(haste))
+	last := time.Now().Add(haste)
+	w.last.Store(last.UnixNano()) // first: a write looks at it after it has set its own
+	w.SetWriteDeadline(last)
 }
 
 // Read is for the library. It pings a silent client.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -73,6 +74,33 @@ func TestNothingIsSentBehindAPartOfAFrame(t *testing.T) {
 	if p := <-rest; len(p) > 0 {
 		t.Errorf("%x came behind a part of a frame", p)
 	}
+}
+
+// With TLS each frame is a write of its own, and a slow client could draw out the
+// end of the server with each.
+func TestHaste(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		us, them := net.Pipe()
+		defer us.Close()
+		go func() {
+			for p := make([]byte, 1); ; time.Sleep(haste / 10) {
+				if _, err := them.Read(p); err != nil {
+					return
+				}
+			}
+		}()
+		w := &wire{Conn: us, single: true, wait: time.Minute, pen: make(chan struct{}, 1)}
+		var frames []byte
+		for range 100 {
+			frames = w.appendMessage(frames, opBinary, []byte{1})
+		}
+		time.AfterFunc(time.Second, w.hurry)
+		start := time.Now()
+		err := w.send(frames)
+		if took := time.Since(start); took != time.Second+haste || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("send took %v, %v, want it to end %v after hurry", took, err, haste)
+		}
+	})
 }
 
 // A writer is a connection that can only be written to.
