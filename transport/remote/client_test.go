@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
@@ -38,6 +39,31 @@ func TestOverlongReasonIsTold(t *testing.T) {
 		}
 		if err := b.Send(t.Context(), hub.Std(1)); !errors.As(err, &closed) {
 			t.Errorf("Send: %v, want the reason", err)
+		}
+	}
+}
+
+// A server must not reach the terminal of who reads its errors.
+func TestTextsOfAServerAreWithoutControlCharacters(t *testing.T) {
+	address := oddServer(t, answer101, func(c *rawClient) {
+		c.frame()
+		c.Write(appendFrameOf(opText, `{"type": "bus_response", "payload": {"channel_info": "a\u001b[2Jb"}}`))
+		c.Write(appendFrameOf(opText, `{"type": "error", "payload": "a\u001b[2J\nb"}`))
+		c.Write(appendFrameOf(opClose, "\x03\xf3a\x1b[2Jb"))
+		c.frame()
+	})
+	b := dial(t, address, nil)
+	said := []string{b.ChannelInfo(), recvError(t, b).Error(), recvError(t, b).Error()}
+	refusing := oddServer(t, "HTTP/1.1 400 a\x1b[2Jb\r\nContent-Length: 6\r\n\r\na\x1b[2Jb", nil)
+	if _, err := Dial(t.Context(), refusing, nil); err != nil {
+		said = append(said, err.Error())
+	}
+	if len(said) != 4 {
+		t.Fatal("Dial succeeds")
+	}
+	for _, text := range said {
+		if strings.ContainsFunc(text, unicode.IsControl) || !strings.Contains(text, "[2J") {
+			t.Errorf("%q", text)
 		}
 	}
 }

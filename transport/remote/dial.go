@@ -103,7 +103,7 @@ func (b *Bus) connect(ctx context.Context, u *url.URL) error {
 	if err != nil {
 		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
 			text, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
-			return fmt.Errorf("the server answers %s: %s", resp.Status, strings.TrimSpace(printable(string(text), 200)))
+			return fmt.Errorf("the server answers %s: %s", printable(resp.Status, 200), strings.TrimSpace(printable(string(text), 200)))
 		}
 		return withoutURL(err)
 	}

@@ -198,7 +198,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		server:  s,
 		ws:      ws,
 		wire:    up.wire,
-		json:    ws.Subprotocol() != protocolBinary,
+		json:    !strings.EqualFold(ws.Subprotocol(), protocolBinary), // it is in the letters of the client
 		channel: channel,
 		log:     s.opts.Logger.With("client", r.RemoteAddr),
 	}).run(r.Context())

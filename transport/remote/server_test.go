@@ -53,6 +53,18 @@ func TestHandshakesOfPython(t *testing.T) {
 	}
 }
 
+func TestProtocolInCapitals(t *testing.T) {
+	h := hubtest.New(t)
+	c := rawDial(t, serve(t, h, nil))
+	resp := c.upgrade(t, strings.Replace(head, protocolBinary, strings.ToUpper(protocolBinary), 1))
+	c.text(t, `{"type": "bus_request", "payload": {"config": {"receive_own_messages": true}}}`)
+	c.frame()
+	c.binary(t, appendBinary(nil, &marker))
+	if op, p, err := c.frame(); op != opBinary {
+		t.Errorf("agreed on %s, and received %d %q, %v", resp.Header.Get("Sec-WebSocket-Protocol"), op, p, err)
+	}
+}
+
 // status returns how the server answers a request for a WebSocket.
 func status(t testing.TB, address, path, header string) int {
 	t.Helper()

@@ -202,6 +202,8 @@ func (s *session) handle(ctx context.Context, kind websocket.MessageType, p []by
 		return nil
 	case err == errShort, errors.Is(err, errSyntax):
 		return broken(err)
+	case err == hub.ErrClosed: // a task that comes as the hub ends
+		return err
 	}
 	return s.say(errorEvent, err.Error())
 }
