@@ -101,15 +101,17 @@ func (a *address) text(name, byDefault string) string {
 	case 1:
 		return values[0]
 	default:
-		if a.err == nil {
-			a.err = fmt.Errorf("option %s: want it once", name) // it may be a secret
+		v := values[1]
+		if name == "token" {
+			v = "..."
 		}
+		a.fail(name, v, "it once")
 		return byDefault
 	}
 }
 
-// token returns the option of that name. An empty one, perhaps from a variable that is
-// not set, would mean none, and open a server to everybody.
+// token returns the option of that name. An empty one, perhaps from a variable
+// that is not set, would mean none, and open a server to everybody.
 func (a *address) token() string {
 	t := a.text("token", "")
 	if t == "" && a.options.Has("token") && a.err == nil {

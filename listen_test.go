@@ -74,7 +74,7 @@ func TestListenSaysWhatIsWrong(t *testing.T) {
 		{"ws://127.0.0.1:0?json", `unknown option "json"; ws: has token, origin, clients`},
 		{"ws://127.0.0.1:0?clients=0", "option clients=0: want a number from 1"},
 		{"ws://127.0.0.1:0?token=", "option token: it is empty"},
-		{"ws://127.0.0.1:0?token=SECRET&token=SECRET", "option token: want it once"},
+		{"ws://127.0.0.1:0?token=SECRET&token=SECRET", "option token=...: want it once"},
 		{"ws://127.0.0.1:0?origin=a.example.com&origin=[", `option origin=[: want a pattern`},
 		{"ws://127.0.0.1:0?Token=SECRET", `unknown option "Token"`},
 		{"ws://user:SECRET@127.0.0.1:0?json", `URL "ws://user:...@127.0.0.1:0?json"`},

@@ -83,6 +83,8 @@
 // client may make it hold: [Options].MaxMessage of what it is sending, and of what
 // it does not take [Options].Queue messages, which clients share. With the
 // defaults one that does nothing costs some 40 KiB, one that takes nothing from a
-// busy channel some 150 KiB, and one that never ends its message some 180 KiB. The token of a ws: URL can be read on its way:
-// use TLS. python-can-remote cannot send a token; put a proxy or a tunnel in front.
+// busy channel some 150 KiB, and one that never ends its message some 180 KiB.
+//
+// The token of a ws: URL can be read on its way: use TLS. python-can-remote cannot
+// send a token; put a proxy or a tunnel in front.
 package remote

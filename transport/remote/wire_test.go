@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,14 +82,16 @@ func TestNothingIsSentBehindAPartOfAFrame(t *testing.T) {
 func TestHaste(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		us, them := net.Pipe()
+		var wg sync.WaitGroup
+		defer wg.Wait()
 		defer us.Close()
-		go func() {
+		wg.Go(func() {
 			for p := make([]byte, 1); ; time.Sleep(haste / 10) {
 				if _, err := them.Read(p); err != nil {
 					return
 				}
 			}
-		}()
+		})
 		w := &wire{Conn: us, single: true, wait: time.Minute, pen: make(chan struct{}, 1)}
 		var frames []byte
 		for range 100 {
