@@ -9,7 +9,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode"
@@ -175,5 +178,39 @@ func TestStatsOfAClient(t *testing.T) {
 	b.Close()
 	if s := b.Stats(); s != (Stats{Sent: 2, Received: 1}) {
 		t.Errorf("%+v", s)
+	}
+}
+
+// What Send has accepted is sent, also when Close comes at the same moment.
+func TestCloseLosesNothingThatSendHasAccepted(t *testing.T) {
+	h := hubtest.New(t)
+	address := serve(t, h, nil)
+	node, err := h.Open("can0", &hub.SubscriberOptions{Queue: 1 << 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		b := dial(t, address, nil)
+		var accepted atomic.Int64
+		var senders sync.WaitGroup
+		for range 4 {
+			senders.Go(func() {
+				for b.Send(t.Context(), hub.Std(1)) == nil {
+					accepted.Add(1)
+				}
+			})
+		}
+		for accepted.Load() < 5 {
+			runtime.Gosched()
+		}
+		b.Close()
+		senders.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		for n := range accepted.Load() {
+			if _, err := node.Recv(ctx); err != nil {
+				t.Fatalf("%d of %d messages arrived: %v", n, accepted.Load(), err)
+			}
+		}
+		cancel()
 	}
 }

@@ -52,6 +52,7 @@ func Dial(ctx context.Context, address string, o *DialOptions) (*Bus, error) {
 		in:   make(chan result, queueLength),
 		out:  make(chan outgoing, queueLength),
 		quit: make(chan struct{}),
+		last: make(chan struct{}),
 		done: make(chan struct{}),
 	}
 	limited, cancel := context.WithTimeout(ctx, answerTime)
