@@ -1,6 +1,7 @@
 package canhub
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -66,10 +67,15 @@ func parse(text string, all []Scheme, optionsOf func(Scheme) []Option) (Scheme, 
 	return s, a, nil
 }
 
-var token = regexp.MustCompile(`([?&]token=)[^&]*`)
+var (
+	token    = regexp.MustCompile(`(?i)([?&]token=)[^&]*`)
+	password = regexp.MustCompile(`(://[^/?@:]*:)[^/?]*@`)
+)
 
 // withoutToken returns a URL as it may stand in a log.
-func withoutToken(url string) string { return token.ReplaceAllString(url, "${1}...") }
+func withoutToken(url string) string {
+	return password.ReplaceAllString(token.ReplaceAllString(url, "${1}..."), "${1}...@")
+}
 
 // An address is a URL without its scheme. Its methods read the options and keep
 // the first error.
@@ -95,9 +101,23 @@ func (a *address) text(name, byDefault string) string {
 	case 1:
 		return values[0]
 	default:
-		a.fail(name, values[1], "it once")
+		v := values[1]
+		if name == "token" {
+			v = "..."
+		}
+		a.fail(name, v, "it once")
 		return byDefault
 	}
+}
+
+// token returns the option of that name. An empty one, perhaps from a variable
+// that is not set, would mean none, and open a server to everybody.
+func (a *address) token() string {
+	t := a.text("token", "")
+	if t == "" && a.options.Has("token") && a.err == nil {
+		a.err = errors.New("option token: it is empty")
+	}
+	return t
 }
 
 // bool takes an option without value for true.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"path"
 	"slices"
 	"strings"
 
@@ -92,11 +93,16 @@ func listenRemote(o *Opener, channel string, a *address) (*Server, error) {
 	opts := &remote.Options{
 		Channel:    channel,
 		Access:     remote.Existing,
-		Token:      a.text("token", ""),
+		Token:      a.token(),
 		Origins:    a.options["origin"],
 		MaxClients: a.int("clients", 0, math.MaxInt32),
 		Fallback:   o.Page,
 		Logger:     o.Logger,
+	}
+	for _, origin := range opts.Origins {
+		if _, err := path.Match(origin, ""); err != nil {
+			a.fail("origin", origin, "a pattern such as *.example.com")
+		}
 	}
 	cert, key := a.text("cert", ""), a.text("key", "")
 	if a.err != nil {

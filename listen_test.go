@@ -73,12 +73,19 @@ func TestListenSaysWhatIsWrong(t *testing.T) {
 		{"log:x.log", `unknown scheme "log"; known: ws://`},
 		{"ws://127.0.0.1:0?json", `unknown option "json"; ws: has token, origin, clients`},
 		{"ws://127.0.0.1:0?clients=0", "option clients=0: want a number from 1"},
+		{"ws://127.0.0.1:0?token=", "option token: it is empty"},
+		{"ws://127.0.0.1:0?token=SECRET&token=SECRET", "option token=...: want it once"},
+		{"ws://127.0.0.1:0?origin=a.example.com&origin=[", `option origin=[: want a pattern`},
+		{"ws://127.0.0.1:0?Token=SECRET", `unknown option "Token"`},
+		{"ws://user:SECRET@127.0.0.1:0?json", `URL "ws://user:...@127.0.0.1:0?json"`},
 		{"ws://127.0.0.1:0/can0", `path "can0": want ws://HOST:PORT`},
 		{"wss://127.0.0.1:0?cert=no.pem&key=no.pem", "options cert and key: open no.pem"},
 		{strings.TrimSuffix(taken.URL(), "/"), "bind: "},
 	} {
 		if s, err := o.Listen("can0", tt.url); err == nil || !strings.HasPrefix(err.Error(), "canhub: ") || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, %v; want an error with %q", tt.url, s, err, tt.want)
+		} else if strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("%s: %v: it tells the token", tt.url, err)
 		}
 	}
 	if _, err := (&canhub.Opener{}).Listen("can0", "ws://127.0.0.1:0"); err == nil || !strings.Contains(err.Error(), "an Opener with a Hub") {

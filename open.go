@@ -85,7 +85,7 @@ func openMulticast(_ context.Context, o *Opener, a *address) (hub.Bus, error) {
 func openRemote(scheme string) func(context.Context, *Opener, *address) (hub.Bus, error) {
 	return func(ctx context.Context, o *Opener, a *address) (hub.Bus, error) {
 		opts := &remote.DialOptions{
-			Token:          a.text("token", ""),
+			Token:          a.token(),
 			JSON:           a.bool("json", false),
 			OwnMessages:    a.bool("own", false),
 			KeepTimestamps: a.bool("keep", false),

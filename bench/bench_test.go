@@ -255,6 +255,7 @@ func madeUpMulticast(overrun flood, ratio float64) *multicasts {
 		m.by[n.name] = &flooded{ratios: series{1.0 / 3}, received: series{1}, sent: series{1}, losses: series{0.3}}
 	}
 	m.by[ourMulticast].ratios = series{ratio}
+	m.by[canGoEmulator].ratios = series{0.15}
 	m.by[pythonNodes] = &flooded{note: errUnavailable.Error()}
 	m.paced.add(flood{Sent: pacedCount, Received: pacedCount, Seconds: 2})
 	m.pacedLost = series{0}

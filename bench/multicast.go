@@ -26,7 +26,8 @@ const (
 	bareDatagrams = "bare datagrams"
 	ourMulticast  = "canhub transport/multicast"
 	pythonNodes   = "python-can udp_multicast"
-	canGoNodes    = "einride/can-go emulator"
+	canGoNodes    = "einride/can-go emulator, socketcan.Dial"
+	canGoEmulator = "einride/can-go emulator, TransmitFrame"
 )
 
 // nodes returns all, the floor first.
@@ -52,6 +53,11 @@ func nodes(python string) []*node {
 			name:  canGoNodes,
 			about: "the UDP emulator of can-go with one receiver, and `socketcan.Dial` to send: datagrams of 16 bytes. The emulator itself receives them too",
 			words: func(d time.Duration) []string { return []string{"einride", "1", d.String()} },
+		},
+		{
+			name:  canGoEmulator,
+			about: "the same, sent by the emulator's own `TransmitFrame`, which opens two sockets for each frame",
+			words: func(d time.Duration) []string { return []string{"einride", "1", d.String(), "TransmitFrame"} },
 		},
 	}
 }
@@ -156,10 +162,10 @@ func (b *benchmark) multicast(r *results) error {
 	for _, n := range b.nodes {
 		f := m.by[n.name]
 		if f.note != "" {
-			fmt.Fprintf(b.log, "  %-26s %s\n", n.name, f.note)
+			fmt.Fprintf(b.log, "  %-38s %s\n", n.name, f.note)
 			continue
 		}
-		fmt.Fprintf(b.log, "  %-26s %8s k/s  %s, %.1f %% lost\n", n.name, number(f.received.median()/1e3), f.ratios, 100*f.losses.median())
+		fmt.Fprintf(b.log, "  %-38s %8s k/s  %s, %.1f %% lost\n", n.name, number(f.received.median()/1e3), f.ratios, 100*f.losses.median())
 	}
 	fmt.Fprintf(b.log, "  %d at %d a second: sent at %s, lost %s\n", paced, pacedRate, m.paced.sent, m.pacedLost)
 	fmt.Fprintf(b.log, "  %d into a small buffer: dropped %s, not accounted for %s\n", overrun, m.counted, m.missing)
@@ -215,6 +221,7 @@ func multicastMarks() []mark {
 	return []mark{
 		relative(bareDatagrams, 0.9),
 		relative(canGoNodes, 2),
+		relative(canGoEmulator, 5),
 		{fmt.Sprintf("%s, messages lost of %d at %d per second, median run", udpMulticast, pacedCount, pacedRate), 0, true, func(r *results) (float64, string, bool) {
 			if r.multicast == nil || len(r.multicast.pacedLost) == 0 || r.multicast.paced.sent.median() < 0.95*pacedRate {
 				return 0, "", false // also where they were not sent that fast

@@ -46,10 +46,12 @@ func einrideJob(args []string) (r flood, err error) {
 	if err != nil {
 		return r, err
 	}
-	return runEinride(subscribers, d)
+	return runEinride(subscribers, d, len(args) > 2)
 }
 
-func runEinride(subscribers int, d time.Duration) (r flood, err error) {
+// runEinride sends by a connection of socketcan.Dial, or by the emulator's own
+// TransmitFrame.
+func runEinride(subscribers int, d time.Duration, byEmulator bool) (r flood, err error) {
 	emulator, err := socketcan.NewEmulator(socketcan.NoLogger)
 	if err != nil {
 		return r, err
@@ -88,11 +90,15 @@ func runEinride(subscribers int, d time.Duration) (r flood, err error) {
 		return r, err
 	}
 	tx := socketcan.NewTransmitter(conn)
+	transmit := tx.TransmitFrame
+	if byEmulator {
+		transmit = emulator.TransmitFrame
+	}
 	start := time.Now()
 	for time.Since(start) < d {
 		f := can.Frame{ID: uint32(r.Sent & 0x7FF), Length: 8}
 		binary.LittleEndian.PutUint64(f.Data[:], r.Sent)
-		if err = tx.TransmitFrame(ctx, f); err != nil {
+		if err = transmit(ctx, f); err != nil {
 			break
 		}
 		r.Sent++

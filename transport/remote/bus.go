@@ -25,6 +25,8 @@ type Bus struct {
 	out    chan outgoing // accepted by Send; transmit receives, never closed
 	quit   chan struct{} // closed by Close, once
 	once   sync.Once
+	sends  sync.RWMutex          // held for reading by each Send; Close waits for them with it
+	last   chan struct{}         // closed by Close: out has all that it will ever have
 	failed atomic.Pointer[error] // why transmit has broken the connection
 	done   chan struct{}         // closed by receive, its last act
 	err    error                 // why receive has ended; set before done is closed
@@ -101,6 +103,8 @@ func (b *Bus) put(ctx context.Context, o outgoing) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	b.sends.RLock()
+	defer b.sends.RUnlock()
 	if b.isClosed() {
 		return hub.ErrClosed
 	}
@@ -165,6 +169,9 @@ func (b *Bus) Close() error {
 		late := time.AfterFunc(goodbye, func() { b.wire.Conn.Close() })
 		defer late.Stop()
 		close(b.quit)
+		b.sends.Lock() // quit has ended those that wait
+		close(b.last)
+		b.sends.Unlock()
 		b.ended.Wait()
 		b.ws.Close(websocket.StatusNormalClosure, "")
 	})

@@ -9,9 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
@@ -38,6 +42,31 @@ func TestOverlongReasonIsTold(t *testing.T) {
 		}
 		if err := b.Send(t.Context(), hub.Std(1)); !errors.As(err, &closed) {
 			t.Errorf("Send: %v, want the reason", err)
+		}
+	}
+}
+
+// A server must not reach the terminal of who reads its errors.
+func TestTextsOfAServerAreWithoutControlCharacters(t *testing.T) {
+	address := oddServer(t, answer101, func(c *rawClient) {
+		c.frame()
+		c.Write(appendFrameOf(opText, `{"type": "bus_response", "payload": {"channel_info": "a\u001b[2Jb"}}`))
+		c.Write(appendFrameOf(opText, `{"type": "error", "payload": "a\u001b[2J\nb"}`))
+		c.Write(appendFrameOf(opClose, "\x03\xf3a\x1b[2Jb"))
+		c.frame()
+	})
+	b := dial(t, address, nil)
+	said := []string{b.ChannelInfo(), recvError(t, b).Error(), recvError(t, b).Error()}
+	refusing := oddServer(t, "HTTP/1.1 400 a\x1b[2Jb\r\nContent-Length: 6\r\n\r\na\x1b[2Jb", nil)
+	if _, err := Dial(t.Context(), refusing, nil); err != nil {
+		said = append(said, err.Error())
+	}
+	if len(said) != 4 {
+		t.Fatal("Dial succeeds")
+	}
+	for _, text := range said {
+		if strings.ContainsFunc(text, unicode.IsControl) || !strings.Contains(text, "[2J") {
+			t.Errorf("%q", text)
 		}
 	}
 }
@@ -149,5 +178,39 @@ func TestStatsOfAClient(t *testing.T) {
 	b.Close()
 	if s := b.Stats(); s != (Stats{Sent: 2, Received: 1}) {
 		t.Errorf("%+v", s)
+	}
+}
+
+// What Send has accepted is sent, also when Close comes at the same moment.
+func TestCloseLosesNothingThatSendHasAccepted(t *testing.T) {
+	h := hubtest.New(t)
+	address := serve(t, h, nil)
+	node, err := h.Open("can0", &hub.SubscriberOptions{Queue: 1 << 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		b := dial(t, address, nil)
+		var accepted atomic.Int64
+		var senders sync.WaitGroup
+		for range 4 {
+			senders.Go(func() {
+				for b.Send(t.Context(), hub.Std(1)) == nil {
+					accepted.Add(1)
+				}
+			})
+		}
+		for accepted.Load() < 5 {
+			runtime.Gosched()
+		}
+		b.Close()
+		senders.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		for n := range accepted.Load() {
+			if _, err := node.Recv(ctx); err != nil {
+				t.Fatalf("%d of %d messages arrived: %v", n, accepted.Load(), err)
+			}
+		}
+		cancel()
 	}
 }

@@ -27,6 +27,9 @@ func TestChannelsByPath(t *testing.T) {
 		{Options{Access: Existing}, "/can7", ""},
 		{Options{Access: Any}, "/can7", "can7"},
 		{Options{Access: Any}, "/a/b", "a/b"},
+		{Options{Access: Any}, "/" + strings.Repeat("x", 64), strings.Repeat("x", 64)},
+		{Options{Access: Any}, "/" + strings.Repeat("x", 65), ""},
+		{Options{Access: Any}, "/a%0Ab", ""},
 	} {
 		t.Run(fmt.Sprintf("%v%v%s", c.o.Channels, c.o.Access, c.path), func(t *testing.T) {
 			h := hubtest.New(t)

@@ -52,6 +52,7 @@ func Dial(ctx context.Context, address string, o *DialOptions) (*Bus, error) {
 		in:   make(chan result, queueLength),
 		out:  make(chan outgoing, queueLength),
 		quit: make(chan struct{}),
+		last: make(chan struct{}),
 		done: make(chan struct{}),
 	}
 	limited, cancel := context.WithTimeout(ctx, answerTime)
@@ -103,7 +104,7 @@ func (b *Bus) connect(ctx context.Context, u *url.URL) error {
 	if err != nil {
 		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
 			text, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
-			return fmt.Errorf("the server answers %s: %s", resp.Status, strings.TrimSpace(printable(string(text), 200)))
+			return fmt.Errorf("the server answers %s: %s", printable(resp.Status, 200), strings.TrimSpace(printable(string(text), 200)))
 		}
 		return withoutURL(err)
 	}

@@ -3,6 +3,7 @@ package remote
 import (
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // A CloseError tells how the other side has ended a session, if not in the
@@ -27,9 +28,15 @@ type EventError struct {
 
 func (e *EventError) Error() string { return "remote: the server reports: " + e.Text }
 
-// printable cuts text from elsewhere to at most n bytes of valid UTF-8.
+// printable cuts text from elsewhere to at most n bytes of valid UTF-8, without
+// control characters, which may be meant for the terminal.
 func printable(text string, n int) string {
-	text = strings.ToValidUTF8(text, "?")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
 	if len(text) > n {
 		text = strings.ToValidUTF8(text[:n], "")
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
@@ -110,7 +112,8 @@ const (
 	Listed Access = iota
 	// Existing are these, and all that exist when the client comes.
 	Existing
-	// Any is any name. The first client makes the channel.
+	// Any is any name of up to 64 bytes, of which none is a control character.
+	// The first client makes the channel, the last to leave ends it.
 	Any
 )
 
@@ -135,7 +138,10 @@ type Options struct {
 	Token string
 	// Origins are patterns, as of path.Match, of the hosts whose web pages may
 	// connect, such as "*.example.com" or "https://example.com". A page of the
-	// server's own host always may. Default: no others.
+	// server's own host may, too. But where no Token is needed and the connection
+	// is of this machine, a name with dots must be here: anybody can let one point
+	// to 127.0.0.1, and so his page in a local browser would be of this host. One
+	// that is no pattern admits nobody and is logged. Default: no others.
 	Origins []string
 	// Fallback answers requests that are no WebSocket ones. Default: 404.
 	Fallback http.Handler
@@ -149,13 +155,14 @@ type Options struct {
 	// MaxMessage is how many bytes a message of a client may have. A client that
 	// sends a longer one is dropped. Default: 131072, 128 KiB.
 	MaxMessage int
-	// MaxTasks is how many periodic tasks a client may have. Default: 64.
+	// MaxTasks is how many periodic tasks a client may have. All of them together
+	// may send 10,000 messages a second. Default: 64.
 	MaxTasks int
 	// HandshakeTimeout is how long a client may take to ask for its bus.
 	// Default: 10 s.
 	HandshakeTimeout time.Duration
-	// WriteTimeout is how long a client may take nothing of what is sent to it.
-	// Default: 10 s.
+	// WriteTimeout is how long a client may take to make room for what is written
+	// at once, 33 KiB at most. Default: 10 s.
 	WriteTimeout time.Duration
 	// PingInterval is how long a client may be silent before it is pinged. If it
 	// does not answer within as much time again, it is dropped. Python clients
@@ -197,6 +204,16 @@ func (o *Options) withDefaults() Options {
 	limit(&r.IdleLimit, never, never)
 	if r.Logger == nil {
 		r.Logger = slog.New(slog.DiscardHandler)
+	}
+	r.Origins = nil
+	if o != nil {
+		for _, p := range o.Origins {
+			if _, err := path.Match(p, ""); err != nil {
+				r.Logger.Error("remote: Options.Origins: no pattern", "origin", p)
+				continue // the library would print something for each client
+			}
+			r.Origins = append(r.Origins, strings.ToLower(p))
+		}
 	}
 	return r
 }

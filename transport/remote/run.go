@@ -22,7 +22,7 @@ func (b *Bus) transmit() {
 		case o = <-b.out:
 		case <-b.done:
 			return
-		case <-b.quit:
+		case <-b.last:
 			select {
 			case o = <-b.out:
 			default:

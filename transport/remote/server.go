@@ -7,9 +7,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
+	"path"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/coder/websocket"
 
@@ -28,6 +33,9 @@ func Handler(h *hub.Hub, o *Options) http.Handler { return newServer(h, o) }
 // does not close h. If l is nil it listens on [DefaultAddress]; for TLS give it a
 // listener of package crypto/tls.
 //
+// Beside the clients, 1,024 connections may be there at a time, of those who ask
+// for a page or for nothing yet; others are closed at once.
+//
 // Before ctx is done it returns only if l fails, with the error of that.
 func Serve(ctx context.Context, l net.Listener, h *hub.Hub, o *Options) error {
 	if l == nil {
@@ -40,7 +48,8 @@ func Serve(ctx context.Context, l net.Listener, h *hub.Hub, o *Options) error {
 	base, end := context.WithCancel(context.Background())
 	defer end()
 	web := &http.Server{
-		Handler:           s,
+		Handler:           http.HandlerFunc(s.serveInTime),
+		ConnState:         s.bound,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout: s.opts.HandshakeTimeout,
 		IdleTimeout:       time.Minute,
@@ -72,7 +81,8 @@ type server struct {
 	hub  *hub.Hub
 	opts Options
 
-	mu       sync.Mutex // for the two below
+	waiting  atomic.Int64 // connections of Serve that are no client's
+	mu       sync.Mutex   // for the two below
 	clients  int
 	ended    bool
 	sessions sync.WaitGroup
@@ -109,6 +119,31 @@ func (s *server) end() {
 	s.sessions.Wait()
 }
 
+// maxWaiting is how many connections without a client Serve keeps: a stranger
+// can hold one for as long as he likes, and it takes some 20 KiB.
+const maxWaiting = 1024
+
+// bound closes a connection that is one too many.
+func (s *server) bound(conn net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		if s.waiting.Add(1) > maxWaiting {
+			conn.Close() // and so it is closed soon, and counted off
+		}
+	case http.StateHijacked, http.StateClosed:
+		s.waiting.Add(-1)
+	}
+}
+
+// serveInTime does not wait for long for the body of a request, which nobody
+// here reads: net/http would, to keep the connection.
+func (s *server) serveInTime(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.opts.HandshakeTimeout))
+	}
+	s.ServeHTTP(w, r)
+}
+
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !upgrades(r) {
 		s.opts.Fallback.ServeHTTP(w, r)
@@ -117,6 +152,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.admits(r) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		http.Error(w, "a token is needed", http.StatusUnauthorized)
+		return
+	}
+	if s.rebound(r) {
+		http.Error(w, "a page of this host is not admitted: the server does not know the name", http.StatusForbidden)
 		return
 	}
 	channel, ok := s.choose(strings.Trim(r.URL.Path, "/"))
@@ -159,7 +198,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		server:  s,
 		ws:      ws,
 		wire:    up.wire,
-		json:    ws.Subprotocol() != protocolBinary,
+		json:    !strings.EqualFold(ws.Subprotocol(), protocolBinary), // it is in the letters of the client
 		channel: channel,
 		log:     s.opts.Logger.With("client", r.RemoteAddr),
 	}).run(r.Context())
@@ -189,12 +228,41 @@ func (s *server) admits(r *http.Request) bool {
 	return subtle.ConstantTimeCompare([]byte(token), []byte(s.opts.Token)) == 1
 }
 
+// rebound reports whether r may come from a page of a stranger whose host has
+// been made to point to this machine (DNS rebinding).
+func (s *server) rebound(r *http.Request) bool {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if r.Header.Get("Origin") == "" || s.opts.Token != "" || !ok || !local.IP.IsLoopback() {
+		return false // no browser, or nothing that he could not have without
+	}
+	host := strings.ToLower(r.Host)
+	name := (&url.URL{Host: host}).Hostname()
+	if !strings.Contains(name, ".") || strings.HasSuffix(name, ".localhost") || net.ParseIP(name) != nil {
+		return false // names that nobody can have
+	}
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
+	return !slices.ContainsFunc(s.opts.Origins, func(pattern string) bool {
+		target := host
+		if strings.Contains(pattern, "://") {
+			target = scheme + host
+		}
+		matched, _ := path.Match(pattern, target)
+		return matched
+	})
+}
+
+// maxName is how long the name of a channel may be that a stranger makes.
+const maxName = 64
+
 // choose returns the channel that a client calls name.
 func (s *server) choose(name string) (string, bool) {
 	switch {
 	case name == "" || name == s.opts.Channel:
 		return s.opts.Channel, true
-	case s.opts.Access == Any:
+	case s.opts.Access == Any && len(name) <= maxName && !strings.ContainsFunc(name, unicode.IsControl):
 		return name, true
 	}
 	for _, c := range s.opts.Channels {

@@ -1,8 +1,10 @@
 package remote
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -48,6 +50,18 @@ func TestHandshakesOfPython(t *testing.T) {
 				t.Errorf("extensions %q, want none", e)
 			}
 		})
+	}
+}
+
+func TestProtocolInCapitals(t *testing.T) {
+	h := hubtest.New(t)
+	c := rawDial(t, serve(t, h, nil))
+	resp := c.upgrade(t, strings.Replace(head, protocolBinary, strings.ToUpper(protocolBinary), 1))
+	c.text(t, `{"type": "bus_request", "payload": {"config": {"receive_own_messages": true}}}`)
+	c.frame()
+	c.binary(t, appendBinary(nil, &marker))
+	if op, p, err := c.frame(); op != opBinary {
+		t.Errorf("agreed on %s, and received %d %q, %v", resp.Header.Get("Sec-WebSocket-Protocol"), op, p, err)
 	}
 }
 
@@ -99,6 +113,56 @@ func TestPagesOfOtherOriginsAreRefused(t *testing.T) {
 	}
 }
 
+// A stranger lets a name of his point to 127.0.0.1, and so his page is one of the
+// server's own host.
+func TestPagesOfAReboundNameAreRefused(t *testing.T) {
+	ask := func(o *Options, host, origin string) int {
+		r := strings.Replace(head, "Host: test", "Host: "+host+"\r\nOrigin: "+origin, 1)
+		r = strings.Replace(r, "GET /", "GET /?token=secret", 1)
+		return rawDial(t, serve(t, hubtest.New(t), o)).upgrade(t, r).StatusCode
+	}
+	for _, c := range []struct {
+		o    *Options
+		host string
+		want int
+	}{
+		{nil, "evil.example.com", 403},
+		{nil, "evil.example.com:54701", 403},
+		{nil, "127.0.0.1.evil.example.com", 403},
+		{&Options{Origins: []string{"*.example.org"}}, "evil.example.com", 403},
+		{&Options{Origins: []string{"*.EXAMPLE.com"}}, "good.example.com", 101},
+		{&Options{Origins: []string{"http://good.example.com:*"}}, "good.example.com:54701", 101},
+		{&Options{Token: "secret"}, "good.example.com", 101}, // he does not know it
+		{nil, "localhost:54701", 101},
+		{nil, "127.0.0.1:54701", 101},
+		{nil, "[::1]:54701", 101},
+		{nil, "can.localhost", 101},
+		{nil, "workstation:54701", 101},
+	} {
+		if got := ask(c.o, c.host, "http://"+c.host); got != c.want {
+			t.Errorf("host %s with %+v: status %d, want %d", c.host, c.o, got, c.want)
+		}
+	}
+	// One that is no browser may come by any name.
+	if got := status(t, serve(t, hubtest.New(t), nil), "/", "X-Forwarded-Host: a.example.com"); got != 101 {
+		t.Errorf("without an origin: status %d", got)
+	}
+}
+
+func TestOriginsThatAreNoPatternsAdmitNobody(t *testing.T) {
+	var log bytes.Buffer
+	o := &Options{Origins: []string{"[", "*.example.com"}, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	address := serve(t, hubtest.New(t), o)
+	for origin, want := range map[string]int{"http://a.example.com": 101, "http://example.org": 403} {
+		if got := status(t, address, "/", "Origin: "+origin); got != want {
+			t.Errorf("origin %s: status %d, want %d", origin, got, want)
+		}
+	}
+	if n := strings.Count(log.String(), "no pattern"); n != 1 {
+		t.Errorf("logged %q, want the pattern once", log.String())
+	}
+}
+
 func TestFallbackAnswersOtherRequests(t *testing.T) {
 	get := func(o *Options) (int, string) {
 		w := httptest.NewRecorder()
@@ -130,6 +194,34 @@ func TestTooManyClientsGet503(t *testing.T) {
 		}
 	}
 }
+
+// Strangers who connect and say nothing, or little, do not add up.
+func TestConnectionsWithoutAClientHaveABound(t *testing.T) {
+	s := newServer(hubtest.New(t), nil)
+	closed := 0
+	conn := &closer{close: func() { closed++ }}
+	for range maxWaiting + 10 {
+		s.bound(conn, http.StateNew)
+	}
+	if closed != 10 {
+		t.Errorf("%d connections are closed, want 10", closed)
+	}
+	for range 10 {
+		s.bound(conn, http.StateClosed)
+	}
+	s.bound(conn, http.StateHijacked) // a client, which leaves room for one more
+	s.bound(conn, http.StateNew)
+	if s.bound(conn, http.StateNew); closed != 11 {
+		t.Errorf("%d connections are closed, want 11", closed)
+	}
+}
+
+type closer struct {
+	net.Conn
+	close func()
+}
+
+func (c *closer) Close() error { c.close(); return nil }
 
 func TestServeReturnsTheListenersError(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// goodbye is how long to wait for the answer to a CLOSE.
+	// goodbye is how long it may take to say CLOSE and hear the answer.
 	goodbye = 2 * time.Second
 	// maxWrite is about how many bytes are written at once.
 	maxWrite = 32 << 10
@@ -93,7 +93,7 @@ func (s *session) close(cause error) {
 		s.ws.CloseNow()
 		return
 	}
-	late := time.AfterFunc(goodbye, func() { s.wire.Conn.Close() })
+	late := time.AfterFunc(goodbye-haste, func() { s.wire.Conn.Close() })
 	defer late.Stop()
 	s.ws.Close(e.code, printable(e.reason, maxCloseReason))
 }
@@ -202,6 +202,8 @@ func (s *session) handle(ctx context.Context, kind websocket.MessageType, p []by
 		return nil
 	case err == errShort, errors.Is(err, errSyntax):
 		return broken(err)
+	case err == hub.ErrClosed: // a task that comes as the hub ends
+		return err
 	}
 	return s.say(errorEvent, err.Error())
 }

@@ -31,6 +31,13 @@ func TestSilentClientsAreDropped(t *testing.T) {
 		}
 	}
 	t.Run("without a request", func(t *testing.T) { ended(rawDial(t, address)) })
+	t.Run("without the body of a request", func(t *testing.T) {
+		c := rawDial(t, address)
+		io.WriteString(c, "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\n")
+		if _, err := io.Copy(io.Discard, c); err != nil { // until the end
+			t.Error(err)
+		}
+	})
 	t.Run("without a bus_request", func(t *testing.T) {
 		c := rawDial(t, address)
 		c.upgrade(t, head)

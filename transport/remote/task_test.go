@@ -78,6 +78,43 @@ func TestPeriodicMessages(t *testing.T) {
 	hubtest.WantNone(t, node)
 }
 
+// A client that sends a few messages must not keep the server busy for ever.
+func TestTasksOfAClientHaveABound(t *testing.T) {
+	h := hubtest.New(t)
+	b := dial(t, serve(t, h, nil), nil)
+	ctx := t.Context()
+	var first *Task
+	for id := range uint32(10) { // 1,000 a second each, and that is all
+		task, err := b.SendPeriodic(ctx, hub.Std(id), time.Millisecond, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id == 0 {
+			first = task
+		}
+	}
+	refused := func(id uint32) {
+		t.Helper()
+		if _, err := b.SendPeriodic(ctx, hub.Std(id), time.Second, 0); err != nil {
+			t.Fatal(err)
+		}
+		var told *EventError
+		if err := recvError(t, b); !errors.As(err, &told) || !strings.Contains(told.Text, "10000 messages a second") {
+			t.Errorf("Recv: %v, want the limit as an EventError", err)
+		}
+	}
+	refused(0x20)
+	if err := first.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	node := hubtest.Open(t, h, "can0", &hub.SubscriberOptions{Filters: []hub.Filter{{ID: 0x21, Mask: 0x7FF}}})
+	if _, err := b.SendPeriodic(ctx, hub.Std(0x21), time.Millisecond, 0); err != nil { // there is room now
+		t.Fatal(err)
+	}
+	hubtest.Want(t, node, hub.Std(0x21))
+	refused(0x22)
+}
+
 // python-can-remote ends the session of a client that stops what it does not know.
 func TestATaskIsStoppedOnce(t *testing.T) {
 	said := make(chan string, 10)

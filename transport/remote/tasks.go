@@ -11,16 +11,26 @@ import (
 	"github.com/canhub-go/canhub/hub"
 )
 
-// minPeriod bounds what one message of a client can start: a frame of 100 bits
-// at 1 Mbit/s.
-const minPeriod = 100 * time.Microsecond
+const (
+	// minPeriod bounds what one message of a client can start: a frame of 100
+	// bits at 1 Mbit/s.
+	minPeriod = 100 * time.Microsecond
+	// maxRate bounds what all tasks of a client send in a second: what fits on
+	// such a bus. A client that says little could keep the server busy otherwise.
+	maxRate = float64(time.Second / minPeriod)
+)
 
 // Tasks are what a client has the server send periodically. They are the
 // reader's, and end with the subscriber.
 type tasks struct {
 	sub     *hub.Subscriber
 	most    int
-	running map[taskID]*hub.Task
+	running map[taskID]task
+}
+
+type task struct {
+	*hub.Task
+	rate float64 // messages per second
 }
 
 // A taskID is what identifies a task. The protocol stops one by the number
@@ -31,7 +41,7 @@ type taskID struct {
 }
 
 func newTasks(sub *hub.Subscriber, most int) tasks {
-	return tasks{sub: sub, most: most, running: make(map[taskID]*hub.Task)}
+	return tasks{sub: sub, most: most, running: make(map[taskID]task)}
 }
 
 // start starts a task, or gives one that runs another message. Then its period
@@ -43,31 +53,35 @@ func (t *tasks) start(payload json.RawMessage) error {
 	}
 	m := p.Messages[0]
 	id := taskID{m.ID, m.Flags&hub.Extended != 0}
-	if task := t.running[id]; task != nil && task.Update(m) == nil {
+	if old, ok := t.running[id]; ok && old.Update(m) == nil {
 		return nil
 	}
-	if len(t.running) >= t.most {
-		t.forget()
-	}
+	rate := t.rate()
 	if len(t.running) >= t.most {
 		return fmt.Errorf("periodic_start: there are %d tasks already", t.most)
 	}
-	task, err := t.sub.SendPeriodic(p)
-	if err == nil {
-		t.running[id] = task
+	n := task{rate: float64(time.Second) / float64(p.Period)}
+	if rate+n.rate > maxRate+0.5 { // the sum of floats is not exact
+		return fmt.Errorf("periodic_start: more than %.0f messages a second in all tasks", maxRate)
+	}
+	if n.Task, err = t.sub.SendPeriodic(p); err == nil {
+		t.running[id] = n
 	}
 	return err
 }
 
-// forget drops the tasks that have ended.
-func (t *tasks) forget() {
+// rate drops the tasks that have ended, and returns how many messages a second
+// the others send.
+func (t *tasks) rate() (sum float64) {
 	for id, task := range t.running {
 		select {
 		case <-task.Done():
 			delete(t.running, id)
 		default:
+			sum += task.rate
 		}
 	}
+	return sum
 }
 
 // stop stops the tasks of a number. One that is not there is no error: Python
@@ -79,7 +93,7 @@ func (t *tasks) stop(payload json.RawMessage) {
 	}
 	for _, extended := range []bool{false, true} {
 		id := taskID{uint32(n), extended}
-		if task := t.running[id]; task != nil {
+		if task, ok := t.running[id]; ok {
 			task.Stop()
 			<-task.Done() // so that a new one does not follow a last message of this
 			delete(t.running, id)

@@ -14,7 +14,9 @@ import (
 // reads from it, and writes control frames into it. Data frames are written
 // beside the library, many at once, for it makes a system call for each.
 //
-// Once somebody has written a CLOSE no more frames go out.
+// Once somebody has written a CLOSE no more frames go out, and once a write has
+// failed nothing does: part of a frame may be out, and the other side would take
+// what follows for the rest of it.
 type wire struct {
 	net.Conn
 
@@ -28,9 +30,10 @@ type wire struct {
 	ping  bool          // and is then pinged
 	watch *closeWatch   // or nil
 
-	pen   chan struct{} // holds the token of who writes; never closed
-	shut  bool          // a CLOSE went out; of who has the pen
-	hasty atomic.Bool   // all is to end soon
+	pen  chan struct{} // holds the token of who writes; never closed
+	shut bool          // a CLOSE went out; of who has the pen, and so is
+	torn error         // why a write has failed
+	last atomic.Int64  // when all that is written must be out, in ns since 1970, or 0
 }
 
 const (
@@ -40,7 +43,7 @@ const (
 	opPing   = 9
 	final    = 0x80
 
-	// haste is how long writes may take once all is to end.
+	// haste is how long all writes may take once all is to end.
 	haste = time.Second
 )
 
@@ -76,20 +79,25 @@ func (w *wire) send(frames []byte) error {
 	return nil
 }
 
-func (w *wire) write(p []byte) (int, error) {
+func (w *wire) write(p []byte) (n int, err error) {
+	if w.torn != nil {
+		return 0, w.torn
+	}
+	defer func() { w.torn = err }()
 	if w.wait > 0 {
 		w.SetWriteDeadline(time.Now().Add(w.wait))
 	}
-	if w.hasty.Load() {
-		w.SetWriteDeadline(time.Now().Add(haste))
+	if last := w.last.Load(); last != 0 {
+		w.SetWriteDeadline(time.Unix(0, last))
 	}
 	return w.Conn.Write(p)
 }
 
 // hurry bounds what is being written, and is to be written from now on.
 func (w *wire) hurry() {
-	w.hasty.Store(true) // first: a write looks at it after it has set its own
-	w.SetWriteDeadline(time.Now().Add(haste))
+	last := time.Now().Add(haste)
+	w.last.Store(last.UnixNano()) // first: a write looks at it after it has set its own
+	w.SetWriteDeadline(last)
 }
 
 // Read is for the library. It pings a silent client.

@@ -2,9 +2,15 @@ package remote
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"net"
+	"os"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -36,6 +42,68 @@ func TestNothingIsSentBehindACLOSE(t *testing.T) {
 	if err := w.send(w.appendMessage(nil, opBinary, []byte{1})); err != net.ErrClosed || len(got) != 2 {
 		t.Errorf("sent %x, %v", got, err)
 	}
+}
+
+// What is written behind a part of a frame would be taken for the rest of it, so
+// a CLOSE would arrive as data.
+func TestNothingIsSentBehindAPartOfAFrame(t *testing.T) {
+	us, them := net.Pipe()
+	defer us.Close()
+	w := &wire{Conn: us, wait: patience, pen: make(chan struct{}, 1)}
+	sent := make(chan error, 1)
+	go func() { sent <- w.send(w.appendMessage(nil, opBinary, make([]byte, 23))) }()
+	var part [10]byte
+	if _, err := io.ReadFull(them, part[:]); err != nil {
+		t.Fatal(err)
+	}
+	us.SetWriteDeadline(time.Now())
+	if err := <-sent; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("send: %v, want it to run into its deadline", err)
+	}
+	rest := make(chan []byte, 1)
+	go func() {
+		p, _ := io.ReadAll(them)
+		rest <- p
+	}()
+	if n, err := w.Write([]byte{final | opClose, 0}); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a CLOSE behind it: %d, %v", n, err)
+	}
+	if err := w.send(w.appendMessage(nil, opBinary, []byte{1})); err == nil {
+		t.Error("a message behind it: no error")
+	}
+	us.Close()
+	if p := <-rest; len(p) > 0 {
+		t.Errorf("%x came behind a part of a frame", p)
+	}
+}
+
+// With TLS each frame is a write of its own, and a slow client could draw out the
+// end of the server with each.
+func TestHaste(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		us, them := net.Pipe()
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer us.Close()
+		wg.Go(func() {
+			for p := make([]byte, 1); ; time.Sleep(haste / 10) {
+				if _, err := them.Read(p); err != nil {
+					return
+				}
+			}
+		})
+		w := &wire{Conn: us, single: true, wait: time.Minute, pen: make(chan struct{}, 1)}
+		var frames []byte
+		for range 100 {
+			frames = w.appendMessage(frames, opBinary, []byte{1})
+		}
+		time.AfterFunc(time.Second, w.hurry)
+		start := time.Now()
+		err := w.send(frames)
+		if took := time.Since(start); took != time.Second+haste || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("send took %v, %v, want it to end %v after hurry", took, err, haste)
+		}
+	})
 }
 
 // A writer is a connection that can only be written to.
