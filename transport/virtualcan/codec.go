@@ -1,0 +1,94 @@
+package virtualcan
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/canhub-go/canhub/hub"
+)
+
+// A packet is its length in four bytes, big-endian, and then that many bytes: an
+// identifier of four, flags, the number of data bytes, and the data. All peers
+// send eight bytes of data, whatever the number.
+const (
+	prefixLen = 4
+	headLen   = 6 // without data
+	bodyLen   = headLen + 8
+	packetLen = prefixLen + bodyLen
+
+	flagExtended = 1
+
+	// maxPacket is how long a packet may be, with its prefix.
+	maxPacket = 64 << 10
+)
+
+// appendPacket appends m, which the protocol must be able to carry.
+func appendPacket(dst []byte, m *hub.Message) []byte {
+	var p [packetLen]byte
+	p[3] = bodyLen
+	binary.BigEndian.PutUint32(p[4:], m.ID)
+	if m.Flags&hub.Extended != 0 {
+		p[8] = flagExtended
+	}
+	p[9] = m.Len
+	copy(p[10:], m.Bytes())
+	return append(dst, p[:]...)
+}
+
+// split returns how many bytes the first packet of p has, with its prefix: 0
+// while the prefix is not all there. The packet may be longer than p.
+func split(p []byte) (n int, err error) {
+	if len(p) < prefixLen {
+		return 0, nil
+	}
+	length := binary.BigEndian.Uint32(p)
+	if length > maxPacket-prefixLen {
+		return 0, fmt.Errorf("a packet of %d bytes, at most %d are taken: is this virtualcan's protocol?", length, maxPacket-prefixLen)
+	}
+	return prefixLen + int(length), nil
+}
+
+// decodePacket reads a whole packet into m, which it overwrites.
+func decodePacket(m *hub.Message, p []byte) error {
+	p = p[prefixLen:]
+	if len(p) < headLen {
+		return fmt.Errorf("a packet of %d bytes, want %d at least", len(p), headLen)
+	}
+	n := int(p[5])
+	if n > 8 {
+		return fmt.Errorf("%d data bytes, at most 8 are possible", n)
+	}
+	if len(p) < headLen+n {
+		return fmt.Errorf("a packet of %d bytes, too short for %d data bytes", len(p), n)
+	}
+	*m = hub.Message{ID: binary.BigEndian.Uint32(p), Len: uint8(n)}
+	if p[4]&flagExtended != 0 {
+		m.Flags = hub.Extended
+	}
+	copy(m.Data[:8], p[headLen:headLen+n])
+	return m.Validate()
+}
+
+var (
+	errRemote = unsupported("remote")
+	errFD     = unsupported("CAN FD")
+	errError  = unsupported("error")
+)
+
+func unsupported(kind string) error {
+	return fmt.Errorf("virtualcan: the protocol has no %s frames: %w", kind, errors.ErrUnsupported)
+}
+
+// uncarried tells why the protocol cannot carry m, or returns nil.
+func uncarried(m *hub.Message) error {
+	switch {
+	case m.Flags&(hub.Remote|hub.FDF|hub.Error) == 0:
+		return nil
+	case m.Flags&hub.Error != 0:
+		return errError
+	case m.Flags&hub.FDF != 0:
+		return errFD
+	}
+	return errRemote
+}
