@@ -1,0 +1,192 @@
+package virtualcan
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/canhub-go/canhub/hub"
+)
+
+const (
+	// haste is how long a client has to read the rest once all is to end.
+	haste = time.Second
+	// maxBatch is how many messages are put onto the channel at once.
+	maxBatch = 128
+)
+
+// A session is one client of a server. The goroutine of run reads, and one that
+// it waits for writes.
+type session struct {
+	server *Server
+	name   string
+	wire   *wire
+	sub    atomic.Pointer[hub.Subscriber] // nil until it is open
+
+	told uint64 // losses that write has told
+}
+
+// dropped returns how many messages the client has lost.
+func (n *session) dropped() uint64 {
+	if sub := n.sub.Load(); sub != nil {
+		return sub.Stats().Dropped
+	}
+	return 0
+}
+
+func (n *session) run(ctx context.Context) {
+	log := n.server.opts.Logger
+	defer n.server.ended(n)
+	defer n.wire.Close()
+	sub, err := n.server.hub.Open(n.server.opts.Channel, &hub.SubscriberOptions{
+		Name:   n.server.opts.Channel + "/" + n.name,
+		Queue:  n.server.opts.Queue,
+		Policy: hub.DropNewest,
+	})
+	if err != nil {
+		log.Debug("virtualcan: no session", "client", n.name, "error", err)
+		return
+	}
+	n.sub.Store(sub)
+	defer sub.Close()
+	log.Debug("virtualcan: session", "client", n.name, "channel", sub.Channel())
+
+	ctx, end := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		<-ctx.Done()
+		if regular(context.Cause(ctx)) {
+			n.wire.hurry(haste)
+		} else {
+			n.wire.hurry(0)
+		}
+	})
+	wg.Go(func() {
+		end(n.write(ctx, sub))
+		n.wire.closeWrite()
+	})
+	end(n.read(ctx, sub))
+	if regular(context.Cause(ctx)) {
+		// With bytes unread, Close would make the other side forget what it has
+		// not read yet.
+		io.Copy(io.Discard, n.wire)
+	}
+	wg.Wait()
+	cause := context.Cause(ctx)
+	if cause != io.EOF && !regular(cause) && n.server.dropTold.now() {
+		log.Warn("virtualcan: client dropped", "client", n.name, "cause", cause)
+	}
+	log.Debug("virtualcan: session ended", "client", n.name, "cause", cause)
+}
+
+// regular reports whether it is this side that ends a session.
+func regular(cause error) bool {
+	return errors.Is(cause, context.Canceled) || errors.Is(cause, hub.ErrClosed) ||
+		errors.Is(cause, context.DeadlineExceeded)
+}
+
+// read puts what the client sends onto the channel, until it goes.
+func (n *session) read(ctx context.Context, sub *hub.Subscriber) error {
+	s := n.server
+	var batch []hub.Message
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		// It waits while the channel is busy, and so does this client alone.
+		err := sub.SendBatch(ctx, batch)
+		if err == nil {
+			s.received.Add(uint64(len(batch)))
+		}
+		batch = batch[:0]
+		return err
+	}
+	for {
+		if err := n.wire.fill(); err != nil {
+			return err
+		}
+		for {
+			var m hub.Message
+			ok, err := n.wire.next(&m)
+			if bad := (*frameError)(nil); errors.As(err, &bad) {
+				if total := s.malformed.Add(1); s.malformedTold.now() {
+					s.opts.Logger.Warn("virtualcan: a packet that is no frame", "client", n.name, "error", err, "so far", total)
+				}
+				continue
+			}
+			if ok {
+				batch = append(batch, m)
+			}
+			if !ok || len(batch) == maxBatch {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+			if err != nil {
+				return err
+			}
+			if !ok {
+				break
+			}
+		}
+	}
+}
+
+// write sends what comes on the channel, as much at once as is there.
+func (n *session) write(ctx context.Context, sub *hub.Subscriber) error {
+	s := n.server
+	now, cancel := context.WithCancel(context.Background())
+	cancel() // a receive call with it does not wait
+	var buf []byte
+	flush := func() error {
+		if len(buf) == 0 {
+			return nil
+		}
+		if err := n.wire.send(buf); err != nil {
+			return err
+		}
+		s.sent.Add(uint64(len(buf) / packetLen))
+		buf = buf[:0]
+		n.tellLoss(sub)
+		return nil
+	}
+	for {
+		batch, err := sub.RecvBatch(now)
+		if err != nil { // nothing is there
+			if err := flush(); err != nil {
+				return err
+			}
+			if cap(buf) > smallBuffer {
+				buf = nil // most clients are idle most of the time
+			}
+			if batch, err = sub.RecvBatch(ctx); err != nil {
+				return err
+			}
+		}
+		for i := range batch {
+			m := &batch[i]
+			if why := uncarried(m); why != nil {
+				if total := s.refused.Add(1); s.refusalTold.now() {
+					s.opts.Logger.Warn("virtualcan: a message was not passed on", "client", n.name, "message", *m, "error", why, "so far", total)
+				}
+				continue
+			}
+			if buf = appendPacket(buf, m); len(buf) >= maxWrite {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
+// tellLoss logs that the client has lost messages, if it has lost more.
+func (n *session) tellLoss(sub *hub.Subscriber) {
+	if lost := sub.Stats().Dropped; lost > n.told && n.server.lossTold.now() {
+		n.told = lost
+		n.server.opts.Logger.Warn("virtualcan: a client does not keep up and loses messages", "client", n.name, "so far", lost)
+	}
+}
