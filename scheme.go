@@ -17,6 +17,7 @@ import (
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/transport/multicast"
 	"github.com/canhub-go/canhub/transport/remote"
+	"github.com/canhub-go/canhub/transport/virtualcan"
 )
 
 // A Scheme is one kind of URL that [Open] knows.
@@ -88,6 +89,11 @@ func schemes() []Scheme {
 			Name: "wss", Form: "wss://localhost:54701/can0", Meaning: "the same, over TLS",
 			Options: append([]Option{insecure}, client...),
 			open:    openRemote("wss"),
+		},
+		{
+			Name: "virtualcan", Form: "virtualcan://localhost:18881", Meaning: "a server of windelbouwman/virtualcan's TCP protocol",
+			Options: []Option{filter},
+			open:    openVirtualcan,
 		},
 		{
 			Name: "log", Form: "log:drive.log", Meaning: "a log file (.log, .asc, .blf, .csv, .trc, also .gz), played from the first Recv on",
@@ -329,6 +335,23 @@ func openRemote(scheme string) func(context.Context, *Opener, *address) (hub.Bus
 		}
 		return b, nil
 	}
+}
+
+func openVirtualcan(ctx context.Context, o *Opener, a *address) (hub.Bus, error) {
+	opts := &virtualcan.DialOptions{Filters: a.filters(), Logger: o.Logger}
+	switch {
+	case a.err != nil:
+		return nil, a.err
+	case a.host == "":
+		return nil, errors.New("want virtualcan://HOST:PORT")
+	case a.path != "":
+		return nil, fmt.Errorf("path %q: the server has one channel, without a name", a.path)
+	}
+	b, err := virtualcan.Dial(ctx, a.host, opts)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // isAddress reports whether all of host is one IPv6 address, so that its last
