@@ -30,7 +30,7 @@ const (
 	fakeDay    = "fake day"
 )
 
-var otherWorkloads = []string{roundTrip, openClose, neighbours, idle, remoteServer, fakeDay}
+var otherWorkloads = []string{roundTrip, openClose, neighbours, idle, remoteServer, virtualcanServer, fakeDay}
 
 // contenders returns all, the floor first.
 func contenders(python string) []*contender {

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// vcanPacket is the length of a packet.
+const vcanPacket = 18
+
+// bareTCP passes on what each client sends to all others, in whole packets, until
+// ctx is done. Who does not read makes everybody wait.
+func bareTCP(ctx context.Context, l net.Listener) error {
+	context.AfterFunc(ctx, func() { l.Close() })
+	var mu sync.Mutex // also makes one order
+	clients := make(map[net.Conn]chan []byte)
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return nil
+		}
+		out := make(chan []byte, 256) // closed below, with mu
+		mu.Lock()
+		clients[conn] = out
+		mu.Unlock()
+		go func() {
+			var buf []byte
+			for p := range out {
+				buf = append(buf[:0], p...)
+				for len(out) > 0 && len(buf) < 64<<10 {
+					buf = append(buf, <-out...)
+				}
+				conn.Write(buf) // of one that has gone nothing is wanted
+			}
+		}()
+		go func() {
+			buf := make([]byte, 64<<10)
+			have := 0
+			for {
+				n, err := conn.Read(buf[have:])
+				have += n
+				whole := have - have%vcanPacket
+				p := slices.Clone(buf[:whole])
+				have = copy(buf, buf[whole:have])
+				mu.Lock()
+				if err != nil {
+					delete(clients, conn)
+					close(out)
+					conn.Close()
+					mu.Unlock()
+					return
+				}
+				if len(p) > 0 {
+					for c, out := range clients {
+						if c != conn {
+							out <- p
+						}
+					}
+				}
+				mu.Unlock()
+			}
+		}()
+	}
+}
+
+func appendVcan(dst []byte, n uint64) []byte {
+	dst = append(dst, 0, 0, 0, 14, 0, 0, 1, 0x23, 0, 8)
+	return binary.BigEndian.AppendUint64(dst, n)
+}
+
+// receiveVcan reads packets until the last one, and shows each to see.
+func receiveVcan(conn net.Conn, see func(n uint64) (more bool, err error)) error {
+	buf := make([]byte, 64<<10)
+	have := 0
+	for {
+		n, err := conn.Read(buf[have:])
+		if err != nil {
+			return err
+		}
+		have += n
+		p := buf[:have]
+		for ; len(p) >= vcanPacket; p = p[vcanPacket:] {
+			if p[3] != 14 || p[9] != 8 {
+				return fmt.Errorf("received %x, want a packet", p[:vcanPacket])
+			}
+			if more, err := see(binary.BigEndian.Uint64(p[10:])); err != nil || !more {
+				return err
+			}
+		}
+		have = copy(buf, p)
+	}
+}
+
+const (
+	vcanHello = 1<<64 - 2
+	vcanLast  = 1<<64 - 1
+)
+
+// vcanRelay has one client send to others for about d, and returns how many
+// messages a second reached all of them. With stuck there is one more client,
+// which reads nothing.
+func vcanRelay(address string, clients int, stuck bool, d time.Duration) (rate float64, err error) {
+	dial := func() (net.Conn, error) {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.SetDeadline(time.Now().Add(time.Minute))
+		}
+		return conn, err
+	}
+	if stuck {
+		conn, err := dial()
+		if err != nil {
+			return 0, err
+		}
+		defer conn.Close()
+		conn.(*net.TCPConn).SetReadBuffer(4096) // so that it is stuck soon
+	}
+	tx, err := dial()
+	if err != nil {
+		return 0, err
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer tx.Close()
+	counts := make([]atomic.Uint64, clients)
+	var there atomic.Int64
+	poke := make(chan struct{}, 1)
+	errs := make(chan error, clients)
+	for i := range counts {
+		rx, err := dial()
+		if err != nil {
+			return 0, err
+		}
+		defer rx.Close()
+		wg.Go(func() {
+			next, first := uint64(0), true
+			errs <- receiveVcan(rx, func(n uint64) (bool, error) {
+				switch {
+				case n == vcanHello:
+					if first {
+						there.Add(1)
+						first = false
+					}
+					return true, nil
+				case n == vcanLast:
+					return false, nil
+				case n != next:
+					return false, fmt.Errorf("client %d: number %d, want %d", i, n, next)
+				}
+				next++
+				counts[i].Store(next)
+				if next%128 == 0 {
+					select {
+					case poke <- struct{}{}:
+					default:
+					}
+				}
+				return true, nil
+			})
+		})
+	}
+	// Nobody tells when a client is on the channel.
+	for start := time.Now(); there.Load() < int64(clients); time.Sleep(time.Millisecond) {
+		if _, err := tx.Write(appendVcan(nil, vcanHello)); err != nil {
+			return 0, err
+		}
+		if time.Since(start) > 20*time.Second {
+			return 0, errors.New("not all clients get messages")
+		}
+	}
+	least := func() uint64 {
+		n := counts[0].Load()
+		for i := range counts {
+			n = min(n, counts[i].Load())
+		}
+		return n
+	}
+	wait := func() error {
+		select {
+		case <-poke:
+			return nil
+		case err := <-errs:
+			return fmt.Errorf("a client has ended: %v", err)
+		}
+	}
+	var sent uint64
+	start := time.Now()
+	buf := make([]byte, 0, vcanWindow*vcanPacket)
+	for time.Since(start) < d {
+		room := vcanWindow - (sent - least())
+		if room < vcanWindow/4 {
+			if err := wait(); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		buf = buf[:0]
+		for range room - room%128 {
+			buf = appendVcan(buf, sent)
+			sent++
+		}
+		if _, err := tx.Write(buf); err != nil {
+			return 0, err
+		}
+	}
+	for least() < sent {
+		if err := wait(); err != nil {
+			return 0, err
+		}
+	}
+	rate = float64(sent) / time.Since(start).Seconds()
+	if _, err := tx.Write(appendVcan(nil, vcanLast)); err != nil {
+		return 0, err
+	}
+	for range counts {
+		if err := <-errs; err != nil {
+			return 0, err
+		}
+	}
+	return rate, nil
+}
