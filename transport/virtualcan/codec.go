@@ -4,12 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/canhub-go/canhub/hub"
 )
 
 // A packet is its length in four bytes, big-endian, and then that many bytes: an
-// identifier of four, flags, the number of data bytes, and the data. All peers
+// identifier of four, flags (1 for extended), the number of data bytes, and the data. All peers
 // send eight bytes of data, whatever the number.
 const (
 	prefixLen = 4
@@ -17,7 +18,7 @@ const (
 	bodyLen   = headLen + 8
 	packetLen = prefixLen + bodyLen
 
-	flagExtended = 1
+	flagExtended = byte(hub.Extended) // they happen to be the same bit
 
 	// maxPacket is how long a packet may be, with its prefix.
 	maxPacket = 64 << 10
@@ -25,15 +26,16 @@ const (
 
 // appendPacket appends m, which the protocol must be able to carry.
 func appendPacket(dst []byte, m *hub.Message) []byte {
-	var p [packetLen]byte
-	p[3] = bodyLen
+	n := len(dst)
+	dst = slices.Grow(dst, packetLen)[:n+packetLen]
+	p := (*[packetLen]byte)(dst[n:])
+	binary.BigEndian.PutUint32(p[0:], bodyLen)
 	binary.BigEndian.PutUint32(p[4:], m.ID)
-	if m.Flags&hub.Extended != 0 {
-		p[8] = flagExtended
-	}
+	p[8] = byte(m.Flags) & flagExtended
 	p[9] = m.Len
-	copy(p[10:], m.Bytes())
-	return append(dst, p[:]...)
+	data := binary.LittleEndian.Uint64(m.Data[:])
+	binary.LittleEndian.PutUint64(p[10:], data&(1<<(8*m.Len)-1)) // and zeros behind Len
+	return dst
 }
 
 // split returns how many bytes the first packet of p has, with its prefix: 0
@@ -62,7 +64,8 @@ func decodePacket(m *hub.Message, p []byte) error {
 	if len(p) < headLen+n {
 		return fmt.Errorf("a packet of %d bytes, too short for %d data bytes", len(p), n)
 	}
-	*m = hub.Message{ID: binary.BigEndian.Uint32(p), Len: uint8(n)}
+	*m = hub.Message{}
+	m.ID, m.Len = binary.BigEndian.Uint32(p), uint8(n)
 	if p[4]&flagExtended != 0 {
 		m.Flags = hub.Extended
 	}

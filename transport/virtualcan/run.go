@@ -1,7 +1,6 @@
 package virtualcan
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -55,7 +54,7 @@ func (b *Bus) receive() {
 		for {
 			var m hub.Message
 			ok, err := b.wire.next(&m)
-			if bad := (*frameError)(nil); errors.As(err, &bad) {
+			if _, bad := err.(*frameError); bad {
 				n := b.malformed.Add(1)
 				if warned.now() {
 					b.opts.Logger.Warn("virtualcan: a packet that is no frame", "server", b.name, "error", err, "so far", n)

@@ -317,10 +317,14 @@ func TestServeEndsAlthoughClientsStay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, Options{})
 		b.pipes.dial(t) // neither reads nor closes
-		c := collect(b.pipes.dial(t))
+		conn := b.pipes.dial(t)
 		synctest.Wait()
 		send(t, b.node, numbered(100)...)
+		synctest.Wait() // all is queued
 		begin := time.Now()
+		var c *collector
+		read := time.AfterFunc(haste/2, func() { c = collect(conn) })
+		defer read.Stop()
 		b.end()
 		if d := time.Since(begin); d > time.Second {
 			t.Errorf("it took %v", d)

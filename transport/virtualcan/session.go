@@ -91,17 +91,15 @@ func regular(cause error) bool {
 // read puts what the client sends onto the channel, until it goes.
 func (n *session) read(ctx context.Context, sub *hub.Subscriber) error {
 	s := n.server
-	var batch []hub.Message
+	var batch [maxBatch]hub.Message
+	number := 0 // of those in batch
 	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
 		// It waits while the channel is busy, and so does this client alone.
-		err := sub.SendBatch(ctx, batch)
+		err := sub.SendBatch(ctx, batch[:number])
 		if err == nil {
-			s.received.Add(uint64(len(batch)))
+			s.received.Add(uint64(number))
 		}
-		batch = batch[:0]
+		number = 0
 		return err
 	}
 	for {
@@ -109,18 +107,17 @@ func (n *session) read(ctx context.Context, sub *hub.Subscriber) error {
 			return err
 		}
 		for {
-			var m hub.Message
-			ok, err := n.wire.next(&m)
-			if bad := (*frameError)(nil); errors.As(err, &bad) {
+			ok, err := n.wire.next(&batch[number])
+			if _, bad := err.(*frameError); bad {
 				if total := s.malformed.Add(1); s.malformedTold.now() {
 					s.opts.Logger.Warn("virtualcan: a packet that is no frame", "client", n.name, "error", err, "so far", total)
 				}
 				continue
 			}
 			if ok {
-				batch = append(batch, m)
+				number++
 			}
-			if !ok || len(batch) == maxBatch {
+			if !ok || number == maxBatch {
 				if err := flush(); err != nil {
 					return err
 				}
@@ -135,12 +132,16 @@ func (n *session) read(ctx context.Context, sub *hub.Subscriber) error {
 	}
 }
 
+// spaces are for packets to be written.
+var spaces = sync.Pool{New: func() any { return new([maxWrite]byte) }}
+
 // write sends what comes on the channel, as much at once as is there.
 func (n *session) write(ctx context.Context, sub *hub.Subscriber) error {
 	s := n.server
 	now, cancel := context.WithCancel(context.Background())
 	cancel() // a receive call with it does not wait
-	var buf []byte
+	space := spaces.Get().(*[maxWrite]byte)
+	buf := space[:0]
 	flush := func() error {
 		if len(buf) == 0 {
 			return nil
@@ -159,12 +160,12 @@ func (n *session) write(ctx context.Context, sub *hub.Subscriber) error {
 			if err := flush(); err != nil {
 				return err
 			}
-			if cap(buf) > smallBuffer {
-				buf = nil // most clients are idle most of the time
-			}
+			spaces.Put(space) // most clients are idle most of the time
 			if batch, err = sub.RecvBatch(ctx); err != nil {
 				return err
 			}
+			space = spaces.Get().(*[maxWrite]byte)
+			buf = space[:0]
 		}
 		for i := range batch {
 			m := &batch[i]
@@ -174,7 +175,7 @@ func (n *session) write(ctx context.Context, sub *hub.Subscriber) error {
 				}
 				continue
 			}
-			if buf = appendPacket(buf, m); len(buf) >= maxWrite {
+			if buf = appendPacket(buf, m); len(buf) > maxWrite-packetLen {
 				if err := flush(); err != nil {
 					return err
 				}
