@@ -178,7 +178,7 @@ func (b *benchmark) virtualcanRound(v *vcanRates) (err error) {
 	original, err := startOriginal(b.virtualcan)
 	switch {
 	case errors.Is(err, errUnavailable):
-		v.note = err.Error()
+		v.note, err = err.Error(), nil
 	case err != nil:
 		return err
 	default:

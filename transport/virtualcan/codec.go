@@ -28,14 +28,28 @@ const (
 func appendPacket(dst []byte, m *hub.Message) []byte {
 	n := len(dst)
 	dst = slices.Grow(dst, packetLen)[:n+packetLen]
-	p := (*[packetLen]byte)(dst[n:])
-	binary.BigEndian.PutUint32(p[0:], bodyLen)
-	binary.BigEndian.PutUint32(p[4:], m.ID)
+	putPacket((*[packetLen]byte)(dst[n:]), m)
+	return dst
+}
+
+// appendPackets appends messages until there is no more room in dst's capacity,
+// or until one that the protocol cannot carry. It returns those that are left.
+func appendPackets(dst []byte, msgs []hub.Message) ([]byte, []hub.Message) {
+	n := len(dst)
+	room := dst[n:cap(dst)]
+	for len(msgs) > 0 && len(room) >= packetLen && carries(&msgs[0]) {
+		putPacket((*[packetLen]byte)(room), &msgs[0])
+		room, msgs = room[packetLen:], msgs[1:]
+	}
+	return dst[:cap(dst)-len(room)], msgs
+}
+
+func putPacket(p *[packetLen]byte, m *hub.Message) {
+	binary.BigEndian.PutUint64(p[0:], bodyLen<<32|uint64(m.ID))
 	p[8] = byte(m.Flags) & flagExtended
 	p[9] = m.Len
 	data := binary.LittleEndian.Uint64(m.Data[:])
 	binary.LittleEndian.PutUint64(p[10:], data&(1<<(8*m.Len)-1)) // and zeros behind Len
-	return dst
 }
 
 // split returns how many bytes the first packet of p has, with its prefix: 0
@@ -83,10 +97,12 @@ func unsupported(kind string) error {
 	return fmt.Errorf("virtualcan: the protocol has no %s frames: %w", kind, errors.ErrUnsupported)
 }
 
+func carries(m *hub.Message) bool { return m.Flags&(hub.Remote|hub.FDF|hub.Error) == 0 }
+
 // uncarried tells why the protocol cannot carry m, or returns nil.
 func uncarried(m *hub.Message) error {
 	switch {
-	case m.Flags&(hub.Remote|hub.FDF|hub.Error) == 0:
+	case carries(m):
 		return nil
 	case m.Flags&hub.Error != 0:
 		return errError

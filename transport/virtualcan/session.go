@@ -167,18 +167,18 @@ func (n *session) write(ctx context.Context, sub *hub.Subscriber) error {
 			space = spaces.Get().(*[maxWrite]byte)
 			buf = space[:0]
 		}
-		for i := range batch {
-			m := &batch[i]
-			if why := uncarried(m); why != nil {
-				if total := s.refused.Add(1); s.refusalTold.now() {
-					s.opts.Logger.Warn("virtualcan: a message was not passed on", "client", n.name, "message", *m, "error", why, "so far", total)
-				}
-				continue
+		for len(batch) > 0 {
+			buf, batch = appendPackets(buf, batch)
+			if len(batch) == 0 {
+				break
 			}
-			if buf = appendPacket(buf, m); len(buf) > maxWrite-packetLen {
-				if err := flush(); err != nil {
-					return err
+			if why := uncarried(&batch[0]); why != nil {
+				if total := s.refused.Add(1); s.refusalTold.now() {
+					s.opts.Logger.Warn("virtualcan: a message was not passed on", "client", n.name, "message", batch[0], "error", why, "so far", total)
 				}
+				batch = batch[1:]
+			} else if err := flush(); err != nil { // buf is full
+				return err
 			}
 		}
 	}
