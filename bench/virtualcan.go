@@ -156,8 +156,8 @@ func (b *benchmark) virtualcans(r *results) error {
 	}
 	r.vcan = v
 	for _, n := range virtualcanClients {
-		fmt.Fprintf(b.log, "  1 -> %-3d %9.0f messages/s  bare %9.0f  ratio %s  original %8.0f  ratio %s\n",
-			n, v.ours[n].median(), v.bare[n].median(), v.toBare[n], v.original[n].median(), v.toOriginal[n])
+		fmt.Fprintf(b.log, "  1 -> %-3d %9.0f messages/s  bare %9.0f  ratio %s  original %s  ratio %s\n",
+			n, v.ours[n].median(), v.bare[n].median(), v.toBare[n], v.original[n], v.toOriginal[n])
 	}
 	fmt.Fprintf(b.log, "  1 -> %d with one that does not read, with / without: %s %s\n", vcanStuck, v.kept[vcanStuck], v.note)
 	return nil
@@ -253,7 +253,8 @@ func (r *results) virtualcanTable(p printf) {
 	p("## Servers of virtualcan's TCP protocol\n\n")
 	p("One client sends, the others receive everything; messages a second that reached all of them. The clients are the\n")
 	p("same for all servers, written by hand, and let %d messages be under way. The bare server passes on bytes, as\n", vcanWindow)
-	p("many at once as there are, and does not look at them.\n\n")
+	p("many packets at once as there are; it only looks whether they can be frames. It has no messages, queues with a\n")
+	p("bound in messages, numbers or times, and a client that does not read stops it.\n\n")
 	p("| 1 -> | transport/virtualcan | bare TCP | ratio | the original | ratio |\n|---:|---:|---:|---:|---:|---:|\n")
 	for _, n := range virtualcanClients {
 		original, ratio := "-", "-"

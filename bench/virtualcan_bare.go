@@ -15,8 +15,9 @@ import (
 // vcanPacket is the length of a packet.
 const vcanPacket = 18
 
-// bareTCP passes on what each client sends to all others, in whole packets, until
-// ctx is done. Who does not read makes everybody wait.
+// bareTCP passes on what each client sends to all others, until ctx is done: as
+// many packets at once as have come, as they are. It looks whether they can be
+// frames, which no server may leave out. Who does not read makes everybody wait.
 func bareTCP(ctx context.Context, l net.Listener) error {
 	context.AfterFunc(ctx, func() { l.Close() })
 	var mu sync.Mutex // also makes one order
@@ -48,6 +49,11 @@ func bareTCP(ctx context.Context, l net.Listener) error {
 				have += n
 				whole := have - have%vcanPacket
 				p := slices.Clone(buf[:whole])
+				for q := p; len(q) > 0 && err == nil; q = q[vcanPacket:] {
+					if binary.BigEndian.Uint32(q) != 14 || binary.BigEndian.Uint32(q[4:]) >= 1<<29 || q[9] > 8 {
+						err = errors.New("no frame")
+					}
+				}
 				have = copy(buf, buf[whole:have])
 				mu.Lock()
 				if err != nil {

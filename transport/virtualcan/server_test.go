@@ -432,7 +432,9 @@ func TestServeGoesOnAfterAShortageAndEndsWithAListenerThatFails(t *testing.T) {
 		}
 		broken := errors.New("broken")
 		l.errs <- broken
-		if err := <-failed; err != broken || !c.ended() {
+		err := <-failed
+		synctest.Wait()
+		if err != broken || !c.ended() {
 			t.Errorf("Serve: %v, and the client's connection has ended: %t", err, c.ended())
 		}
 	})

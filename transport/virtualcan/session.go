@@ -91,7 +91,7 @@ func regular(cause error) bool {
 // read puts what the client sends onto the channel, until it goes.
 func (n *session) read(ctx context.Context, sub *hub.Subscriber) error {
 	s := n.server
-	var batch [maxBatch]hub.Message
+	var batch *[maxBatch]hub.Message
 	number := 0 // of those in batch
 	flush := func() error {
 		// It waits while the channel is busy, and so does this client alone.
@@ -106,6 +106,7 @@ func (n *session) read(ctx context.Context, sub *hub.Subscriber) error {
 		if err := n.wire.fill(); err != nil {
 			return err
 		}
+		batch = batches.Get().(*[maxBatch]hub.Message)
 		for {
 			ok, err := n.wire.next(&batch[number])
 			if _, bad := err.(*frameError); bad {
@@ -129,11 +130,15 @@ func (n *session) read(ctx context.Context, sub *hub.Subscriber) error {
 				break
 			}
 		}
+		batches.Put(batch) // most clients are silent most of the time
 	}
 }
 
-// spaces are for packets to be written.
-var spaces = sync.Pool{New: func() any { return new([maxWrite]byte) }}
+// batches are for messages that have come, and spaces for packets to be written.
+var (
+	batches = sync.Pool{New: func() any { return new([maxBatch]hub.Message) }}
+	spaces  = sync.Pool{New: func() any { return new([maxWrite]byte) }}
+)
 
 // write sends what comes on the channel, as much at once as is there.
 func (n *session) write(ctx context.Context, sub *hub.Subscriber) error {
