@@ -270,7 +270,7 @@ func madeUpVcan(ratio float64) *vcanRates {
 	v := newVcanRates()
 	for _, n := range virtualcanClients {
 		v.ours[n], v.bare[n], v.original[n] = series{1000 * ratio}, series{1000}, series{1000}
-		v.toBare[n], v.toOriginal[n], v.kept[n] = series{ratio}, series{ratio}, series{ratio}
+		v.toBare[n], v.toRelay[n], v.toOriginal[n], v.kept[n] = series{ratio}, series{ratio}, series{ratio}, series{ratio}
 	}
 	return v
 }

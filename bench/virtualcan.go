@@ -17,16 +17,17 @@ import (
 )
 
 // virtualcanServer is the workload in which servers of virtualcan's TCP protocol
-// relay messages of one client to others: that of this project, a bare fan-out
-// of bytes, and the original.
+// relay messages of one client to others: that of this project, a bare fan-out,
+// one of bytes, and the original.
 const virtualcanServer = "virtualcan"
 
 // virtualcanEnv tells a copy of this program which server it is to be.
 const virtualcanEnv = "CANHUB_BENCH_VIRTUALCAN"
 
 const (
-	vcanOurs = "canhub"
-	vcanBare = "bare"
+	vcanOurs  = "canhub"
+	vcanBare  = "bare"
+	vcanRelay = "relay"
 )
 
 // virtualcanClients are how many clients receive.
@@ -49,8 +50,11 @@ func virtualcanMain(kind string) error {
 		io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
-	if kind == vcanBare {
+	switch kind {
+	case vcanBare:
 		return bareTCP(ctx, l)
+	case vcanRelay:
+		return relayTCP(ctx, l)
 	}
 	h := hub.New(nil)
 	defer h.Close()
@@ -130,14 +134,16 @@ func (p *vcanProcess) end() error {
 
 // vcanRates are what was measured of the servers.
 type vcanRates struct {
-	ours, bare, original     map[int]series // messages per second, each to all clients; by number of clients
-	toBare, toOriginal, kept map[int]series // ratios; kept is with a client that reads nothing to without
-	note                     string         // why the original was not measured
+	// Messages per second, each to all clients; by number of clients.
+	ours, bare, original map[int]series
+	// Ratios; kept is with a client that reads nothing to without.
+	toBare, toRelay, toOriginal, kept map[int]series
+	note                              string // why the original was not measured
 }
 
 func newVcanRates() *vcanRates {
 	v := &vcanRates{}
-	for _, m := range []*map[int]series{&v.ours, &v.bare, &v.original, &v.toBare, &v.toOriginal, &v.kept} {
+	for _, m := range []*map[int]series{&v.ours, &v.bare, &v.original, &v.toBare, &v.toRelay, &v.toOriginal, &v.kept} {
 		*m = make(map[int]series)
 	}
 	return v
@@ -156,8 +162,8 @@ func (b *benchmark) virtualcans(r *results) error {
 	}
 	r.vcan = v
 	for _, n := range virtualcanClients {
-		fmt.Fprintf(b.log, "  1 -> %-3d %9.0f messages/s  bare %9.0f  ratio %s  original %s  ratio %s\n",
-			n, v.ours[n].median(), v.bare[n].median(), v.toBare[n], v.original[n], v.toOriginal[n])
+		fmt.Fprintf(b.log, "  1 -> %-3d %9.0f messages/s  bare %9.0f  ratio %s  beside bytes %s  original %s  ratio %s\n",
+			n, v.ours[n].median(), v.bare[n].median(), v.toBare[n], v.toRelay[n], v.original[n], v.toOriginal[n])
 	}
 	fmt.Fprintf(b.log, "  1 -> %d with one that does not read, with / without: %s %s\n", vcanStuck, v.kept[vcanStuck], v.note)
 	return nil
@@ -175,6 +181,11 @@ func (b *benchmark) virtualcanRound(v *vcanRates) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, bare.end()) }()
+	relay, err := startVcan(vcanRelay)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, relay.end()) }()
 	original, err := startOriginal(b.virtualcan)
 	switch {
 	case errors.Is(err, errUnavailable):
@@ -189,7 +200,7 @@ func (b *benchmark) virtualcanRound(v *vcanRates) (err error) {
 			return 0
 		}
 		var x float64
-		if x, err = vcanRelay(p.address, n, stuck, d); err != nil {
+		if x, err = relayVcan(p.address, n, stuck, d); err != nil {
 			err = fmt.Errorf("%s, 1 -> %d: %w", name, n, err)
 		}
 		return x
@@ -198,12 +209,15 @@ func (b *benchmark) virtualcanRound(v *vcanRates) (err error) {
 		before := rate(bare, vcanBare, n, false)
 		o := rate(ours, vcanOurs, n, false)
 		after := rate(bare, vcanBare, n, false)
+		bytes := rate(relay, vcanRelay, n, false)
+		again := rate(ours, vcanOurs, n, false)
 		if err != nil {
 			return err
 		}
 		v.ours[n] = append(v.ours[n], o)
 		v.bare[n] = append(v.bare[n], (before+after)/2)
 		v.toBare[n] = append(v.toBare[n], o/((before+after)/2))
+		v.toRelay[n] = append(v.toRelay[n], (o+again)/2/bytes)
 		if original != nil {
 			t := rate(original, "the original", n, false)
 			if err != nil {
@@ -252,16 +266,17 @@ func (r *results) virtualcanTable(p printf) {
 	}
 	p("## Servers of virtualcan's TCP protocol\n\n")
 	p("One client sends, the others receive everything; messages a second that reached all of them. The clients are the\n")
-	p("same for all servers, written by hand, and let %d messages be under way. The bare server passes on bytes, as\n", vcanWindow)
-	p("many packets at once as there are; it only looks whether they can be frames. It has no messages, queues with a\n")
-	p("bound in messages, numbers or times, and a client that does not read stops it.\n\n")
-	p("| 1 -> | transport/virtualcan | bare TCP | ratio | the original | ratio |\n|---:|---:|---:|---:|---:|---:|\n")
+	p("same for all servers, written by hand, and let %d messages be under way. The bare server is a loop over\n", vcanWindow)
+	p("chans with a message at a time, and writes at once what is there for a client. Beside it, the ratio to one that\n")
+	p("knows no messages and passes on bytes as they come, which no bus can do: it only looks whether they can be frames,\n")
+	p("has no numbers, times or bound in messages, and a client that does not read stops it, as it does the bare one.\n\n")
+	p("| 1 -> | transport/virtualcan | bare TCP | ratio | ratio to bytes | the original | ratio |\n|---:|---:|---:|---:|---:|---:|---:|\n")
 	for _, n := range virtualcanClients {
 		original, ratio := "-", "-"
 		if len(v.toOriginal[n]) > 0 {
 			original, ratio = fmt.Sprintf("%.0f", v.original[n].median()), v.toOriginal[n].String()
 		}
-		p("| %d | %.0f | %.0f | %s | %s | %s |\n", n, v.ours[n].median(), v.bare[n].median(), v.toBare[n], original, ratio)
+		p("| %d | %.0f | %.0f | %s | %s | %s | %s |\n", n, v.ours[n].median(), v.bare[n].median(), v.toBare[n], v.toRelay[n], original, ratio)
 	}
 	if v.note != "" {
 		p("\nThe original was %s.\n", v.note)

@@ -15,28 +15,49 @@ import (
 // vcanPacket is the length of a packet.
 const vcanPacket = 18
 
-// bareTCP passes on what each client sends to all others, until ctx is done: as
-// many packets at once as have come, as they are. It looks whether they can be
-// frames, which no server may leave out. Who does not read makes everybody wait.
+// bareTCP is the floor: it passes on what each client sends to all others, until
+// ctx is done. A loop over chans hands out one message at a time, and what is
+// there for a client is written at once. Who does not read makes everybody wait.
 func bareTCP(ctx context.Context, l net.Listener) error {
+	return fanOut(ctx, l, 4096, func(dst []byte, p [vcanPacket]byte) []byte { return append(dst, p[:]...) },
+		func(p []byte, give func([vcanPacket]byte)) {
+			for ; len(p) > 0; p = p[vcanPacket:] {
+				give([vcanPacket]byte(p))
+			}
+		})
+}
+
+// relayTCP knows no messages: it passes on bytes, as much at once as has come.
+func relayTCP(ctx context.Context, l net.Listener) error {
+	return fanOut(ctx, l, 256, func(dst, p []byte) []byte { return append(dst, p...) },
+		func(p []byte, give func([]byte)) {
+			if len(p) > 0 {
+				give(slices.Clone(p))
+			}
+		})
+}
+
+// fanOut is a server with a chan of T for each client. Cut takes what has come
+// apart, and join puts together what is written.
+func fanOut[T any](ctx context.Context, l net.Listener, queue int, join func([]byte, T) []byte, cut func([]byte, func(T))) error {
 	context.AfterFunc(ctx, func() { l.Close() })
 	var mu sync.Mutex // also makes one order
-	clients := make(map[net.Conn]chan []byte)
+	clients := make(map[net.Conn]chan T)
 	for {
 		conn, err := l.Accept()
 		if err != nil {
 			return nil
 		}
-		out := make(chan []byte, 256) // closed below, with mu
+		out := make(chan T, queue) // closed below, with mu
 		mu.Lock()
 		clients[conn] = out
 		mu.Unlock()
 		go func() {
 			var buf []byte
-			for p := range out {
-				buf = append(buf[:0], p...)
+			for v := range out {
+				buf = join(buf[:0], v)
 				for len(out) > 0 && len(buf) < 64<<10 {
-					buf = append(buf, <-out...)
+					buf = join(buf, <-out)
 				}
 				conn.Write(buf) // of one that has gone nothing is wanted
 			}
@@ -48,13 +69,11 @@ func bareTCP(ctx context.Context, l net.Listener) error {
 				n, err := conn.Read(buf[have:])
 				have += n
 				whole := have - have%vcanPacket
-				p := slices.Clone(buf[:whole])
-				for q := p; len(q) > 0 && err == nil; q = q[vcanPacket:] {
+				for q := buf[:whole]; len(q) > 0 && err == nil; q = q[vcanPacket:] {
 					if binary.BigEndian.Uint32(q) != 14 || binary.BigEndian.Uint32(q[4:]) >= 1<<29 || q[9] > 8 {
-						err = errors.New("no frame")
+						err = errors.New("no frame") // no server may pass it on
 					}
 				}
-				have = copy(buf, buf[whole:have])
 				mu.Lock()
 				if err != nil {
 					delete(clients, conn)
@@ -63,14 +82,15 @@ func bareTCP(ctx context.Context, l net.Listener) error {
 					mu.Unlock()
 					return
 				}
-				if len(p) > 0 {
+				cut(buf[:whole], func(v T) {
 					for c, out := range clients {
 						if c != conn {
-							out <- p
+							out <- v
 						}
 					}
-				}
+				})
 				mu.Unlock()
+				have = copy(buf, buf[whole:have])
 			}
 		}()
 	}
@@ -109,10 +129,10 @@ const (
 	vcanLast  = 1<<64 - 1
 )
 
-// vcanRelay has one client send to others for about d, and returns how many
+// relayVcan has one client send to others for about d, and returns how many
 // messages a second reached all of them. With stuck there is one more client,
 // which reads nothing.
-func vcanRelay(address string, clients int, stuck bool, d time.Duration) (rate float64, err error) {
+func relayVcan(address string, clients int, stuck bool, d time.Duration) (rate float64, err error) {
 	dial := func() (net.Conn, error) {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
