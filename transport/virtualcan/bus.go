@@ -21,6 +21,8 @@ type Bus struct {
 	out    chan hub.Message // accepted by Send; transmit receives, never closed
 	quit   chan struct{}    // closed by Close, once
 	once   sync.Once
+	sends  sync.RWMutex          // held for reading by each Send; Close waits for them with it
+	last   chan struct{}         // closed by Close: out has all that it will ever have
 	failed atomic.Pointer[error] // why transmit could not write
 	done   chan struct{}         // closed by receive, its last act
 	err    error                 // why receive has ended; set before done is closed
@@ -56,6 +58,7 @@ func newBus(conn net.Conn, name string, opts DialOptions) *Bus {
 		in:    make(chan hub.Message, queueLength),
 		out:   make(chan hub.Message, queueLength),
 		quit:  make(chan struct{}),
+		last:  make(chan struct{}),
 		done:  make(chan struct{}),
 		ended: make(chan struct{}),
 	}
@@ -78,6 +81,8 @@ func (b *Bus) Send(ctx context.Context, m hub.Message) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	b.sends.RLock()
+	defer b.sends.RUnlock()
 	if b.isClosed() {
 		return hub.ErrClosed
 	}
@@ -155,6 +160,9 @@ func (b *Bus) Close() error {
 	b.once.Do(func() {
 		b.wire.hurry(goodbye)
 		close(b.quit)
+		b.sends.Lock() // quit has ended those that wait
+		close(b.last)
+		b.sends.Unlock()
 		<-b.ended
 		b.wire.closeWrite()
 	})

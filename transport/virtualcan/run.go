@@ -19,7 +19,7 @@ func (b *Bus) transmit() {
 		case m = <-b.out:
 		case <-b.done:
 			return
-		case <-b.quit:
+		case <-b.last:
 			select {
 			case m = <-b.out:
 			default:

@@ -70,8 +70,8 @@ func (n *session) run(ctx context.Context) {
 	})
 	end(n.read(ctx, sub))
 	if regular(context.Cause(ctx)) {
-		// With bytes unread, Close would make the other side forget what it has
-		// not read yet.
+		// With bytes unread, Close would reset the connection, and some systems then
+		// forget what the client has not read yet.
 		io.Copy(io.Discard, n.wire)
 	}
 	wg.Wait()
