@@ -54,11 +54,14 @@ func (n *session) run(ctx context.Context) {
 	defer sub.Close()
 	log.Debug("virtualcan: session", "client", n.name, "channel", sub.Channel())
 
-	ctx, end := context.WithCancelCause(ctx)
+	serving := ctx
+	ctx, end := context.WithCancelCause(serving)
+	// Regular reports whether it is this side that ends the session.
+	regular := func() bool { return serving.Err() != nil || errors.Is(context.Cause(ctx), hub.ErrClosed) }
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		<-ctx.Done()
-		if regular(context.Cause(ctx)) {
+		if regular() {
 			n.wire.hurry(haste)
 		} else {
 			n.wire.hurry(0)
@@ -69,23 +72,17 @@ func (n *session) run(ctx context.Context) {
 		n.wire.closeWrite()
 	})
 	end(n.read(ctx, sub))
-	if regular(context.Cause(ctx)) {
+	if regular() {
 		// With bytes unread, Close would reset the connection, and some systems then
 		// forget what the client has not read yet.
 		io.Copy(io.Discard, n.wire)
 	}
 	wg.Wait()
 	cause := context.Cause(ctx)
-	if cause != io.EOF && !regular(cause) && n.server.dropTold.now() {
+	if cause != io.EOF && !regular() && n.server.dropTold.now() {
 		log.Warn("virtualcan: client dropped", "client", n.name, "cause", cause)
 	}
 	log.Debug("virtualcan: session ended", "client", n.name, "cause", cause)
-}
-
-// regular reports whether it is this side that ends a session.
-func regular(cause error) bool {
-	return errors.Is(cause, context.Canceled) || errors.Is(cause, hub.ErrClosed) ||
-		errors.Is(cause, context.DeadlineExceeded)
 }
 
 // read puts what the client sends onto the channel, until it goes.
