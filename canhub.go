@@ -11,6 +11,7 @@
 //	hub:can0                              a channel of the Opener's hub
 //	multicast://239.74.163.2:43113        python-can's udp_multicast
 //	ws://host:54701/can0                  a server of python-can-remote's protocol; wss: with TLS
+//	virtualcan://host:18881               a server of windelbouwman/virtualcan's TCP protocol
 //	zeromcan://localhost:5555             a virtualcan server with ZeroMQ
 //	log:drive.log?speed=2                 a log file, played at its own pace
 //

@@ -19,6 +19,7 @@ import (
 	"github.com/canhub-go/canhub"
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/transport/remote"
+	"github.com/canhub-go/canhub/transport/virtualcan"
 	"github.com/canhub-go/canhub/transport/zeromcan"
 	"go.uber.org/goleak"
 )
@@ -303,6 +304,47 @@ func TestWebSocketURLsAreClients(t *testing.T) {
 	}
 }
 
+func TestVirtualcanURLsAreClients(t *testing.T) {
+	h := hub.New(nil)
+	defer h.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- virtualcan.Serve(ctx, l, h, nil) }()
+	defer func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}()
+	node, err := h.Open("can0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := canhub.Open(t.Context(), "virtualcan://"+l.Addr().String()+"?filter=100:700")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := b.Send(t.Context(), hub.Std(0x123, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := node.Recv(t.Context()); err != nil || !m.Equal(hub.Std(0x123, 1)) {
+		t.Errorf("the server's side received %v, %v", m, err)
+	}
+	for _, m := range []hub.Message{hub.Std(0x223), hub.Std(0x124)} { // the client is there by now
+		if err := node.Send(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m, err := b.Recv(t.Context()); err != nil || m.ID != 0x124 {
+		t.Errorf("the client received %v, %v", m, err)
+	}
+}
+
 func TestWrongURLsAreErrorsThatSayWhatIsRight(t *testing.T) {
 	log := write(t, "drive.log", drive)
 	h := hub.New(nil)
@@ -338,6 +380,12 @@ func TestWrongURLsAreErrorsThatSayWhatIsRight(t *testing.T) {
 		{"ws://127.0.0.1:1/?insecure", `unknown option "insecure"; ws: has token, json`},
 		{"ws://127.0.0.1:1/?bitrate=0", "option bitrate=0: want a number from 1"},
 		{"ws://127.0.0.1:1/can0?token=secret", "open ws://127.0.0.1:1/can0?token=...: remote: dial ws://127.0.0.1:1/can0: "},
+		{"virtualcan:can0", "want virtualcan://HOST:PORT"},
+		{"virtualcan://127.0.0.1:1/can0", `path "can0": the server has one channel`},
+		{"virtualcan://127.0.0.1:1?own", `unknown option "own"; virtualcan: has filter`},
+		{"virtualcan://127.0.0.1:1?filter=xyz", `option filter: hub: filter "xyz"`},
+		{"virtualcan://127.0.0.1:1", "open virtualcan://127.0.0.1:1: virtualcan: dial tcp 127.0.0.1:1: "},
+		{"virtualcan://:18881", `address ":18881": want HOST:PORT`},
 		{"zeromcan://localhost:x", "want a port of 0 to 65535"},
 		{"zeromcan://localhost/can0", `path "can0"`},
 		{"zeromcan:?publish=x", `Publish "x": want HOST:PORT`},

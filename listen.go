@@ -66,8 +66,9 @@ func (s *Server) Open() bool { return s.open }
 // Close gives the address back, if Run was not called.
 func (s *Server) Close() error { return s.close() }
 
-// tcp listens on the address of a.
-func (a *address) tcp(port string) (net.Listener, error) {
+// hostPort returns the address of a, on loopback without a host, and with this
+// port without one.
+func (a *address) hostPort(port string) string {
 	host := a.host
 	if _, _, err := net.SplitHostPort(host); err != nil {
 		host = net.JoinHostPort(strings.Trim(host, "[]"), port)
@@ -75,13 +76,16 @@ func (a *address) tcp(port string) (net.Listener, error) {
 	if strings.HasPrefix(host, ":") {
 		host = "127.0.0.1" + host
 	}
-	return net.Listen("tcp", host)
+	return host
 }
 
-// local returns the address of l as a client on this machine has it, and whether
-// it is for this machine alone.
-func local(l net.Listener) (hostPort string, loopback bool) {
-	addr := l.Addr().(*net.TCPAddr)
+// tcp listens there.
+func (a *address) tcp(port string) (net.Listener, error) { return net.Listen("tcp", a.hostPort(port)) }
+
+// local returns an address that somebody listens on as a client on this machine
+// has it, and whether it is for this machine alone.
+func local(a net.Addr) (hostPort string, loopback bool) {
+	addr := a.(*net.TCPAddr)
 	ip := addr.IP
 	if ip.IsUnspecified() {
 		ip = net.IPv4(127, 0, 0, 1)
@@ -120,7 +124,7 @@ func listenRemote(o *Opener, channel string, a *address) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	hostPort, loopback := local(l)
+	hostPort, loopback := local(l.Addr())
 	if secure != nil {
 		l = tls.NewListener(l, secure)
 	}

@@ -100,3 +100,52 @@ func TestListenSaysWhatIsWrong(t *testing.T) {
 	}
 	again.Close()
 }
+
+func TestEveryServerIsOpenedByItsURL(t *testing.T) {
+	for _, scheme := range canhub.Schemes() {
+		if scheme.Listen == nil || scheme.Name == "wss" { // which takes a certificate
+			continue
+		}
+		t.Run(scheme.Name, func(t *testing.T) {
+			h := hub.New(nil)
+			defer h.Close()
+			o := &canhub.Opener{Hub: h}
+			ctx, stop := context.WithCancel(t.Context())
+			s, err := o.Listen("can0", scheme.Name+"://127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- s.Run(ctx) }()
+			here, there := open(t, o, "hub:can0"), open(t, o, s.URL())
+			if err := there.Send(t.Context(), hub.Std(0x123, 1)); err != nil {
+				t.Fatal(err)
+			}
+			if m, err := here.Recv(t.Context()); err != nil || m.String() != "123#01" {
+				t.Errorf("received %v, %v", m, err)
+			}
+			if err := here.Send(t.Context(), hub.Std(0x124, 2)); err != nil {
+				t.Fatal(err)
+			}
+			if m, err := there.Recv(t.Context()); err != nil || m.String() != "124#02" {
+				t.Errorf("received %v, %v", m, err)
+			}
+			stop()
+			if err := <-ended; err != nil {
+				t.Errorf("Run: %v", err)
+			}
+
+			unused, err := o.Listen("can0", scheme.Name+"://127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if taken, err := o.Listen("can0", strings.TrimSuffix(unused.URL(), "/")); err == nil {
+				taken.Close()
+				t.Error("two servers have one address")
+			}
+			if err := unused.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		})
+	}
+}

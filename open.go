@@ -14,6 +14,7 @@ import (
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/transport/multicast"
 	"github.com/canhub-go/canhub/transport/remote"
+	"github.com/canhub-go/canhub/transport/virtualcan"
 	"github.com/canhub-go/canhub/transport/zeromcan"
 )
 
@@ -126,6 +127,23 @@ func openZeromcan(ctx context.Context, o *Opener, a *address) (hub.Bus, error) {
 		return nil, fmt.Errorf("path %q: there is none on this bus", a.path)
 	}
 	b, err := zeromcan.Dial(ctx, a.host, opts)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func openVirtualcan(ctx context.Context, o *Opener, a *address) (hub.Bus, error) {
+	opts := &virtualcan.DialOptions{Filters: a.filters(), Logger: o.Logger}
+	switch {
+	case a.err != nil:
+		return nil, a.err
+	case a.host == "":
+		return nil, errors.New("want virtualcan://HOST:PORT")
+	case a.path != "":
+		return nil, fmt.Errorf("path %q: the server has one channel, without a name", a.path)
+	}
+	b, err := virtualcan.Dial(ctx, a.host, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -96,7 +96,17 @@ func Schemes() []Scheme {
 				{"own", "BOOL", "receive own messages too (false)"},
 				filter,
 			},
-			open: openZeromcan,
+			Listen: []Option{
+				{"publish", "HOST:PORT", "where to publish (the same host, the next port)"},
+				{"clients", "N", "connections to each of the two at a time (256)"},
+			},
+			open: openZeromcan, listen: listenZeromcan,
+		},
+		{
+			Name: "virtualcan", Form: "virtualcan://localhost:18881", Meaning: "a server of windelbouwman/virtualcan's TCP protocol",
+			Options: []Option{filter},
+			Listen:  []Option{{"clients", "N", "who may be there at a time (256)"}},
+			open:    openVirtualcan, listen: listenVirtualcan,
 		},
 		{
 			Name: "log", Form: "log:drive.log", Meaning: "a log file (.log, .asc, .blf, .csv, .trc, also .gz), played from the first Recv on",

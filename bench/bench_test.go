@@ -27,6 +27,13 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if kind := os.Getenv(virtualcanEnv); kind != "" {
+		if err := virtualcanMain(kind); err != nil {
+			fmt.Fprintln(os.Stderr, "virtualcan:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 
@@ -243,6 +250,7 @@ func madeUp(figure func(*contender) float64) *results {
 	}
 	r.crowd = &crowd{channels: 10, bytes: 8000, goroutines: 1}
 	r.relays = madeUpRelays(100, 50_000, 20<<20)
+	r.vcan = madeUpVcan(20)
 	r.day, r.dayLong = series{9}, 24*time.Hour
 	r.multicast = madeUpMulticast(flood{Sent: 100, Received: 95, Dropped: 5, Seconds: 1}, 0.95)
 	return r
@@ -271,6 +279,15 @@ func madeUpRelays(ratio, latency, idle float64) *relays {
 	return v
 }
 
+func madeUpVcan(ratio float64) *vcanRates {
+	v := newVcanRates()
+	for _, n := range virtualcanClients {
+		v.ours[n], v.bare[n], v.original[n] = series{1000 * ratio}, series{1000}, series{1000}
+		v.toBare[n], v.toRelay[n], v.toOriginal[n], v.kept[n] = series{ratio}, series{ratio}, series{ratio}, series{ratio}
+	}
+	return v
+}
+
 func good(ct *contender) float64 {
 	switch ct {
 	case einride:
@@ -294,6 +311,7 @@ func TestMarksPassAndFail(t *testing.T) {
 		return 0.5
 	})
 	bad.relays = madeUpRelays(4, 201_000, 65<<20)
+	bad.vcan = madeUpVcan(0.7)
 	bad.crowd = &crowd{bytes: 17 * 1024, goroutines: 2}
 	for _, n := range nuisances {
 		bad.kept[n.name] = series{0.8, 1}[:1]

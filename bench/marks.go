@@ -52,6 +52,7 @@ func marks() []mark {
 		}})
 	}
 	all = append(all, remoteMarks()...)
+	all = append(all, virtualcanMarks()...)
 	return append(all,
 		mark{"idle channel with one subscriber: KiB", 16, true, func(r *results) (float64, string, bool) {
 			if r.crowd == nil {

@@ -61,6 +61,7 @@ func (r *results) report(verdicts []verdict, args []string) ([]byte, error) {
 	r.tripTable(p)
 	r.comingTable(p)
 	r.remoteTable(p)
+	r.virtualcanTable(p)
 	r.rest(p)
 	r.multicastTable(p)
 	markTable(p, verdicts)
@@ -86,10 +87,10 @@ func shown(args []string) string {
 		switch {
 		case hide:
 			hide = false
-		case name == "python" || name == "dir":
+		case name == "python" || name == "dir" || name == "virtualcan":
 			hide = !hasValue
-			if name == "python" {
-				s = append(s, "-python PATH")
+			if name != "dir" {
+				s = append(s, "-"+name+" PATH")
 			}
 		default:
 			s = append(s, a)

@@ -23,6 +23,7 @@ type results struct {
 	kept    map[string]series // by name of nuisance
 	crowd   *crowd
 	relays  *relays
+	vcan    *vcanRates
 	day     series // seconds
 	dayLong time.Duration
 
@@ -45,6 +46,7 @@ type benchmark struct {
 	log        io.Writer
 
 	python      string // an interpreter
+	virtualcan  string // virtualcan's own server, or ""
 	remoteCrowd int    // idle clients
 }
 
@@ -136,6 +138,8 @@ func (b *benchmark) run() *results {
 			}
 		case remoteServer:
 			err = b.remotes(r)
+		case virtualcanServer:
+			err = b.virtualcans(r)
 		case fakeDay:
 			var took time.Duration
 			took, err = measureDay(b.day)

@@ -31,7 +31,7 @@ const (
 	// and udpMulticast
 )
 
-var otherWorkloads = []string{roundTrip, openClose, neighbours, idle, udpMulticast, remoteServer, fakeDay}
+var otherWorkloads = []string{roundTrip, openClose, neighbours, idle, udpMulticast, remoteServer, virtualcanServer, fakeDay}
 
 // contenders returns all, the floor first.
 func contenders(python string) []*contender {
