@@ -27,8 +27,8 @@ doors, lights, climate and the cluster, with a gateway between them. The car
 drives a round of ten seconds, again and again, and answers requests of OBD
 diagnosis. A little of the traffic is shown, or all of it with --all.
 
-A browser shows the car at http://127.0.0.1:54701/, and other programs are let in
-there. With --multicast can0 is also on python-can's multicast group. That can
+A browser shows the car at http://127.0.0.1:54701/. Other programs are let in
+there, and by virtualcan's protocols. With --multicast can0 is also on python-can's multicast group. That can
 leave the machine: so it takes the flag.`,
 		Example: `  canhub demo
   canhub demo --listen can0=ws://127.0.0.1:8080
@@ -45,12 +45,14 @@ leave the machine: so it takes the flag.`,
 			if alone && cmd.Flags().Changed("listen") {
 				return usagef("--alone and --listen: want one of them")
 			}
-			if alone {
-				listen = nil
-			}
 			links, err := parseLinks(listen, connect)
 			if err != nil {
 				return err
+			}
+			if !alone && listen == nil {
+				for _, url := range []string{"ws:", "virtualcan:", "zeromcan:"} {
+					links = append(links, link{channel: "can0", url: url, listen: true, spare: true})
+				}
 			}
 			if overMulticast {
 				links = append(links, link{channel: "can0", url: "multicast:", from: "--multicast"})
@@ -68,7 +70,7 @@ leave the machine: so it takes the flag.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.BoolVar(&overMulticast, "multicast", false, "put can0 on python-can's multicast group: --connect can0=multicast:")
-	f.StringArrayVar(&listen, "listen", []string{"can0=ws:"}, "let clients onto can0 or can1, as `CHANNEL=URL`; may be given several times")
+	f.StringArrayVar(&listen, "listen", nil, "let clients onto can0 or can1, as `CHANNEL=URL`; may be given several times (default can0 by every server there is)")
 	f.BoolVar(&alone, "alone", false, "let no clients in")
 	f.StringArrayVar(&connect, "connect", nil, "put the bus on the channel can0 or can1, as `CHANNEL=URL`; may be given several times")
 	f.BoolVar(&all, "all", false, "show all traffic")

@@ -135,7 +135,7 @@ func readConfig(path string) ([]link, error) {
 		case len(fields) != 3 || !isName(fields[1]):
 			return nil, fmt.Errorf("%s: want %s CHANNEL URL", from, fields[0])
 		}
-		links = append(links, link{fields[1], fields[2], from, fields[0] == "listen"})
+		links = append(links, link{channel: fields[1], url: fields[2], from: from, listen: fields[0] == "listen"})
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

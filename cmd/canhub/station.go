@@ -23,6 +23,7 @@ type link struct {
 	url     string
 	from    string // where it was asked for, for errors
 	listen  bool   // a server
+	spare   bool   // it may be missing
 }
 
 // A station is a hub whose channels are connected to other buses.
@@ -79,6 +80,10 @@ func (s *station) addAll(ctx context.Context, links []link, page *monitor.Option
 			continue
 		}
 		server, err := o.Listen(l.channel, l.url)
+		if err != nil && l.spare {
+			s.log.Warn(err.Error())
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.from, err)
 		}
