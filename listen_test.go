@@ -2,7 +2,9 @@ package canhub_test
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -147,5 +149,34 @@ func TestEveryServerIsOpenedByItsURL(t *testing.T) {
 				t.Errorf("Close: %v", err)
 			}
 		})
+	}
+}
+
+func TestServerOfTwoAddressesTellsBoth(t *testing.T) {
+	h := hub.New(nil)
+	defer h.Close()
+	o := &canhub.Opener{Hub: h}
+	s := listen(t, o, "can0", "zeromcan://127.0.0.1:0?publish=0.0.0.0:0")
+	if !s.Open() {
+		t.Errorf("%s: not open, though anybody can read what it publishes", s.URL())
+	}
+	first, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := first.Addr().(*net.TCPAddr).Port
+	first.Close()
+	publish := fmt.Sprintf("[::1]:%d", port+1)
+	if l, err := net.Listen("tcp", publish); err != nil {
+		t.Skipf("no IPv6 loopback, or the port is taken: %v", err)
+	} else {
+		l.Close()
+	}
+	s = listen(t, o, "can0", fmt.Sprintf("zeromcan://127.0.0.1:%d?publish=%s", port, publish))
+	if !strings.HasSuffix(s.URL(), "?publish="+publish) {
+		t.Errorf("%s, want it to tell that it publishes at %s", s.URL(), publish)
+	}
+	if s.Open() {
+		t.Errorf("%s: open, want loopback alone", s.URL())
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"net"
+	"strconv"
 	"sync"
 
 	"github.com/canhub-go/canhub/transport/virtualcan"
@@ -60,14 +61,16 @@ func listenZeromcan(o *Opener, channel string, a *address) (*Server, error) {
 	select {
 	case at := <-started:
 		hostPort, loopback := local(at[0])
+		publish, publishLoopback := local(at[1])
 		url := "zeromcan://" + hostPort
-		if at[1].(*net.TCPAddr).Port != at[0].(*net.TCPAddr).Port+1 {
-			publish, _ := local(at[1])
+		host, _, _ := net.SplitHostPort(hostPort)
+		next := at[0].(*net.TCPAddr).Port + 1 // where a client looks by itself
+		if publish != net.JoinHostPort(host, strconv.Itoa(next)) {
 			url += "?publish=" + publish
 		}
 		return &Server{
 			url:  url,
-			open: !loopback,
+			open: !loopback || !publishLoopback, // who reaches either can read or send
 			serve: func(ctx context.Context) error {
 				defer context.AfterFunc(ctx, stop)()
 				if err := wait(); ctx.Err() == nil {
