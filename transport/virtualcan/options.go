@@ -67,7 +67,8 @@ type Options struct {
 
 	// Logger hears who comes and goes, at debug level; who is dropped and what is
 	// lost or not passed on, as warnings, at most once a second of each kind. Its
-	// handler runs in the goroutine of a client. Default: silent.
+	// handler runs in the goroutine of a client, or in that of Serve. Default:
+	// silent.
 	Logger *slog.Logger
 }
 

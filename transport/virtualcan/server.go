@@ -87,6 +87,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}
 		n := s.newSession(conn)
 		if n == nil {
+			if total := s.rejected.Add(1); s.rejectionTold.now() {
+				s.opts.Logger.Warn("virtualcan: too many clients, one was not let in",
+					"client", conn.RemoteAddr().String(), "limit", s.opts.MaxClients, "so far", total)
+			}
 			conn.Close()
 			continue
 		}
@@ -99,10 +103,6 @@ func (s *Server) newSession(conn net.Conn) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.opts.MaxClients > 0 && len(s.sessions) >= s.opts.MaxClients {
-		if n := s.rejected.Add(1); s.rejectionTold.now() {
-			s.opts.Logger.Warn("virtualcan: too many clients, one was not let in",
-				"client", conn.RemoteAddr().String(), "clients", len(s.sessions), "so far", n)
-		}
 		return nil
 	}
 	n := &session{

@@ -1,7 +1,9 @@
 package virtualcan
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -465,4 +467,57 @@ func TestNegativeTimesAreNoLimits(t *testing.T) {
 		}
 		b.end()
 	})
+}
+
+// A statsHandler asks the server that logs, as one that shows them does.
+type statsHandler struct {
+	slog.Handler
+	server *Server
+	got    chan ServerStats
+}
+
+func (h *statsHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h *statsHandler) Handle(_ context.Context, r slog.Record) error {
+	if r.Level == slog.LevelWarn {
+		h.got <- h.server.Stats()
+	}
+	return nil
+}
+
+func TestLoggerMayAskForStats(t *testing.T) {
+	h := hub.New(nil)
+	defer h.Close()
+	handler := &statsHandler{Handler: slog.DiscardHandler, got: make(chan ServerStats, 1)}
+	s, err := NewServer(h, &Options{MaxClients: 1, Logger: slog.New(handler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler.server = s
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, l) }()
+	for range 2 {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	select {
+	case got := <-handler.got:
+		if got.Clients != 1 || got.Rejected != 1 {
+			t.Errorf("%+v, want one client and one rejected", got)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the server waits for itself")
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }
