@@ -61,6 +61,11 @@ func (b *Bus) Send(ctx context.Context, m hub.Message) error {
 		return err
 	}
 	select {
+	case <-b.quit: // also where it had ended before, as Recv says it
+		return hub.ErrClosed
+	default:
+	}
+	select {
 	case <-b.ended:
 		return b.err
 	default:

@@ -104,6 +104,10 @@ func TestLostConnectionEndsTheBusAfterWhatWasQueued(t *testing.T) {
 	if err := b.Send(within(t), hub.Std(1)); !errors.Is(err, hub.ErrClosed) {
 		t.Errorf("Send = %v, want hub.ErrClosed", err)
 	}
+	b.Close()
+	if err := b.Send(within(t), hub.Std(1)); err != hub.ErrClosed {
+		t.Errorf("Send after Close = %v, want hub.ErrClosed", err)
+	}
 }
 
 func TestFiltersAndOwnMessages(t *testing.T) {

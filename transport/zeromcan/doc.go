@@ -64,7 +64,8 @@
 //
 // No client makes another or the channel wait. A call to send waits for room on
 // the channel for 3 seconds, and then is answered that nothing was sent. A client
-// that takes nothing of what it is sent for 10 seconds is disconnected.
+// that does not take what is written to it, up to 32 KiB at once, within 10
+// seconds is disconnected.
 //
 // # Shutdown
 //
