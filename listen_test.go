@@ -154,7 +154,7 @@ func TestEveryServerIsOpenedByItsURL(t *testing.T) {
 
 func TestServerOfTwoAddressesTellsBoth(t *testing.T) {
 	h := hub.New(nil)
-	defer h.Close()
+	t.Cleanup(func() { h.Close() }) // after the servers
 	o := &canhub.Opener{Hub: h}
 	s := listen(t, o, "can0", "zeromcan://127.0.0.1:0?publish=0.0.0.0:0")
 	if !s.Open() {
