@@ -67,7 +67,7 @@ func showsTraffic(t *testing.T, b context.Context) {
 		"460":      "460 FD BRS | Camera | " + strings.TrimSpace(strings.Repeat("00 ", 64)) + " | 1",
 	} {
 		got := eval[string](p, `((tr) => [...tr.cells].slice(0, 4).map((td) =>
-			[...td.childNodes].map((n) => n.textContent).filter(Boolean).join(" ")).join(" | "))(`+row(id)+`)`)
+			[...td.childNodes].map((n) => n.textContent).filter((s) => s.trim()).join(" ")).join(" | "))(`+row(id)+`)`)
 		if got != want {
 			t.Errorf("row of %s: %s, want %s", id, got, want)
 		}
@@ -264,7 +264,7 @@ func sendsPeriodically(t *testing.T, b context.Context) {
 	p.click("#send .primary")
 	for recv(t, ecu).ID != 0x7FF {
 	}
-	if got := p.text("#state-text"); !strings.HasPrefix(got, "Connected") {
+	if got := p.text("#state"); !strings.HasPrefix(got, "Connected") {
 		t.Errorf("after all: %s", got)
 	}
 }
@@ -292,7 +292,7 @@ func records(t *testing.T, b context.Context) {
 	p.fill(`#send [name="id"]`, "7DF")
 	p.click("#send .primary")
 	want = append(want, hub.Std(0x7DF))
-	p.wait(fmt.Sprintf(`document.querySelector("#record-text").textContent === "Stop, %d"`, len(want)))
+	p.wait(fmt.Sprintf(`document.querySelector("#record").textContent === "Stop, %d"`, len(want)))
 	p.click("#record")
 	var files []string
 	if !soon(func() bool {
@@ -363,7 +363,7 @@ func tellsWhyItWasRefused(t *testing.T, b context.Context) {
 		c.Close(websocket.StatusInternalError, "there is no channel closed") // the page may be gone already
 	}), nil)
 	p := s.visit(b, "/closed", 1440, 900)
-	p.wait(`document.querySelector("#state-text").textContent === "There is no channel closed (1011)"`)
+	p.wait(`document.querySelector("#state").textContent === "There is no channel closed (1011)"`)
 	p.wait(`/^Connect now; or in \d+ s$/.test(document.querySelector("#retry").textContent)`)
 	p.click("#retry")
 	p.wait(`document.body.dataset.state === "waiting"`)
@@ -384,7 +384,7 @@ func showsErrorsAndLosses(t *testing.T, b context.Context) {
 		!strings.Contains(got, "20000040") || !strings.Contains(got, "bus off") {
 		t.Errorf("table: %q", got)
 	}
-	if !eval[bool](p, `document.querySelector("#loss-figure").classList.contains("alarm")`) {
+	if !eval[bool](p, `document.querySelector("#losses").parentNode.classList.contains("alarm")`) {
 		t.Error("a loss does not stand out")
 	}
 }
@@ -404,7 +404,7 @@ func switchesChannels(t *testing.T, b context.Context) {
 	p.wait(row("100"))
 	p.wait(row("101"))
 	p.click(`#channels a:nth-child(3)`)
-	p.wait(`location.pathname === "/a%2Fb%20c" && document.querySelector("#state-text").textContent.includes("channel a/b c")`)
+	p.wait(`location.pathname === "/a%2Fb%20c" && document.querySelector("#state").textContent.includes("channel a/b c")`)
 }
 
 func fitsAPhone(t *testing.T, b context.Context) {

@@ -89,7 +89,7 @@ func TestPageWithPythonCANRemote(t *testing.T) {
 	p.click("#periodics button")
 	p.click("#send .primary")
 	p.wait(`document.querySelector("#send-note").textContent.includes("seen on the bus")`)
-	if got := p.text("#state-text"); !strings.HasPrefix(got, "Connected") {
+	if got := p.text("#state"); !strings.HasPrefix(got, "Connected") {
 		t.Errorf("after all: %s", got)
 	}
 }
