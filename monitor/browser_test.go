@@ -3,18 +3,20 @@ package monitor_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
 	"github.com/canhub-go/canhub/monitor"
+	"github.com/canhub-go/canhub/transport/remote"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
@@ -55,24 +57,23 @@ func chromium(t *testing.T) context.Context {
 
 // A site is a hub behind a server with the page.
 type site struct {
-	t      *testing.T
-	hub    *hub.Hub
-	addr   string
-	page   http.Handler
-	marks  bool // see peer
-	server *http.Server
-	cancel context.CancelFunc
-	served chan error // what Serve returned; it closes nothing
+	t    *testing.T
+	hub  *hub.Hub
+	addr string
+	page http.Handler
+	stop func()
 }
 
 func newSite(t *testing.T, o *monitor.Options) *site {
 	t.Helper()
 	s := &site{t: t, hub: hubtest.New(t), addr: "127.0.0.1:0", page: monitor.Handler(o)}
 	s.start()
-	t.Cleanup(s.stop)
+	t.Cleanup(func() { s.stop() }) // that of the last start
 	return s
 }
 
+// start listens where it did before. Its queues have room for what a page does
+// not take at once on a busy machine.
 func (s *site) start() {
 	s.t.Helper()
 	l, err := net.Listen("tcp", s.addr)
@@ -81,26 +82,32 @@ func (s *site) start() {
 	}
 	s.addr = l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
-	s.served = make(chan error, 1)
-	s.server = &http.Server{
-		Handler:     peer(s.t, s.hub, s.page, s.marks),
-		BaseContext: func(net.Listener) context.Context { return ctx },
-	}
-	server, served := s.server, s.served
-	go func() { served <- server.Serve(l) }()
+	served := make(chan error, 1) // what Serve returned; it closes nothing
+	go func() {
+		served <- remote.Serve(ctx, l, s.hub, &remote.Options{Access: remote.Any, Queue: 1 << 17, Fallback: s.page})
+	}()
+	s.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-served; err != nil {
+			s.t.Errorf("server: %v", err)
+		}
+	})
 }
 
-func (s *site) stop() {
-	if s.server == nil {
-		return
-	}
-	s.cancel() // ends the sessions, which the server has let go
-	s.server.Close()
-	if err := <-s.served; !errors.Is(err, http.ErrServerClosed) {
-		s.t.Errorf("server: %v", err)
-	}
-	s.server = nil
+// siteOf is one with a server of the test's own, without a hub, to which the
+// page's plain requests do not come.
+func siteOf(t *testing.T, server http.Handler, o *monitor.Options) *site {
+	t.Helper()
+	page := monitor.Handler(o)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			page.ServeHTTP(w, r)
+			return
+		}
+		server.ServeHTTP(w, r)
+	}))
+	t.Cleanup(web.Close)
+	return &site{t: t, addr: web.Listener.Addr().String()}
 }
 
 // A tab is one page in the browser.

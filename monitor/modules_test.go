@@ -76,17 +76,16 @@ func decodingRefusesWhatCannotBe(t *testing.T, p *tab) {
 		{`json({arbitration_id: 1, is_extended_id: false, is_fd: true, bitrate_switch: true, data: [1]})`, "001##101 at 0"},
 		{`json(null)`, "a message without a payload"},
 		{`json([])`, "a message without a payload"},
-		{`json({arbitration_id: "x"})`, "identifier x: no whole number"},
-		{`json({arbitration_id: 1e12})`, "identifier E8D4A51000 is above 1FFFFFFF, the last of 29 bits"},
-		{`json({data: "AB"})`, "data is no array"},
-		{`json({data: [256]})`, "data is not made of bytes"},
-		{`json({data: [0.5]})`, "data is not made of bytes"},
-		{`json({data: new Array(65).fill(0)})`, "65 bytes of data: a frame has at most 64"},
-		{`json({is_remote_frame: true, dlc: -1})`, "dlc -1: no length"},
+		{`json({arbitration_id: "x"})`, "identifier or dlc is no such number"},
+		{`json({arbitration_id: 1e12})`, "identifier or dlc is no such number"},
+		{`json({data: "AB"})`, "data is not an array of up to 64 bytes"},
+		{`json({data: [256]})`, "data is not an array of up to 64 bytes"},
+		{`json({data: [0.5]})`, "data is not an array of up to 64 bytes"},
+		{`json({data: new Array(65).fill(0)})`, "data is not an array of up to 64 bytes"},
+		{`json({is_remote_frame: true, dlc: -1})`, "identifier or dlc is no such number"},
 	} {
 		got := eval[string](p, `(async () => {
-			const { newFrame, frameText } = await import("/frame.js");
-			const { decodeBinary, decodeJSON } = await import("/wire.js");
+			const { newFrame, frameText, decodeBinary, decodeJSON } = await import("/frame.js");
 			const f = newFrame();
 			const say = (reason) => String(reason === "" ? frameText(f) + " at " + (f.time > 1.75e9 ? "now" : f.time) : reason);
 			const binary = (hex) => say(decodeBinary(new Uint8Array((hex.replaceAll(" ", "").match(/../g) ?? []).map((h) => parseInt(h, 16))).buffer, f));
@@ -104,7 +103,7 @@ func modelIsBounded(t *testing.T, p *tab) {
 	got := eval[map[string]int](p, `(async () => {
 		const { Model, TRACE, MAX_ROWS } = await import("/model.js");
 		const { newFrame, EXT } = await import("/frame.js");
-		const m = new Model({}), f = newFrame();
+		const m = new Model(new Map()), f = newFrame();
 		f.flags = EXT;
 		f.len = 1;
 		for (let i = 0; i < 50000; i++) {
@@ -113,13 +112,11 @@ func modelIsBounded(t *testing.T, p *tab) {
 			f.data[0] = i;
 			m.take(f, i / 20);
 		}
-		const out = { total: m.total, rows: m.rows.size, unlisted: m.unlisted, kept: m.lastMatch - m.firstMatch };
-		m.line(m.matches[m.firstMatch % TRACE], f);
-		out.oldest = f.id;
-		m.line(m.matches[(m.lastMatch - 1) % TRACE], f);
-		out.newest = f.id;
+		const out = { total: m.total, rows: m.rows.size, unlisted: m.unlisted, kept: m.matches().length };
+		out.oldest = m.ring[m.matches()[0] % TRACE].id;
+		out.newest = m.ring[m.matches().at(-1) % TRACE].id;
 		m.filter((row) => row.id % 100 === 0);
-		out.filtered = m.lastMatch - m.firstMatch;
+		out.filtered = m.matches().length;
 		return out;
 	})()`)
 	for name, want := range map[string]int{
@@ -135,7 +132,7 @@ func modelKnowsPeriodAndJitter(t *testing.T, p *tab) {
 	got := eval[map[string]float64](p, `(async () => {
 		const { Model } = await import("/model.js");
 		const { newFrame } = await import("/frame.js");
-		const m = new Model({}), f = newFrame();
+		const m = new Model(new Map()), f = newFrame();
 		const start = Math.ceil(performance.now() / 500) * 500;
 		// Every 100 ms, 2 ms early and late by turns. 000 without data has 34 bits
 		// of 0, which make 6 stuff bits: 44 + 6 + 3.
@@ -145,8 +142,8 @@ func modelKnowsPeriodAndJitter(t *testing.T, p *tab) {
 		}
 		const row = [...m.rows.values()][0];
 		return {
-			period: row.period * 1000, jitter: row.jitter * 1000, rate: m.rates(start + 20000).at(-1),
-			load: m.loads(start + 20000, 10000, 10000).at(-1) * 10000 / 10, // bits of a frame
+			period: row.period * 1000, jitter: row.jitter * 1000, rate: m.series(start + 20000, (b) => b.count).at(-1),
+			load: m.series(start + 20000, (b) => b.nominal).at(-1) / 10, // bits of a frame
 		};
 	})()`)
 	for name, want := range map[string]struct{ value, within float64 }{

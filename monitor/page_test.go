@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,9 +17,11 @@ import (
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
 	"github.com/canhub-go/canhub/monitor"
+	"github.com/canhub-go/canhub/transport/remote"
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -32,8 +35,7 @@ func TestPage(t *testing.T) {
 		{"takes JSON", takesJSON},
 		{"filters", filters},
 		{"pauses the trace", pausesTheTrace},
-		{"sends", func(t *testing.T, b context.Context) { sends(t, b, false) }},
-		{"sends to a server that marks", func(t *testing.T, b context.Context) { sends(t, b, true) }},
+		{"sends", sends},
 		{"tells what cannot be sent", tellsWhatCannotBeSent},
 		{"sends periodically", sendsPeriodically},
 		{"records", records},
@@ -65,7 +67,7 @@ func showsTraffic(t *testing.T, b context.Context) {
 		"460":      "460 FD BRS | Camera | " + strings.TrimSpace(strings.Repeat("00 ", 64)) + " | 1",
 	} {
 		got := eval[string](p, `((tr) => [...tr.cells].slice(0, 4).map((td) =>
-			[...td.childNodes].map((n) => n.textContent).filter(Boolean).join(" ")).join(" | "))(`+row(id)+`)`)
+			[...td.childNodes].map((n) => n.textContent).filter((s) => s.trim()).join(" ")).join(" | "))(`+row(id)+`)`)
 		if got != want {
 			t.Errorf("row of %s: %s, want %s", id, got, want)
 		}
@@ -87,9 +89,15 @@ func showsTraffic(t *testing.T, b context.Context) {
 }
 
 func takesJSON(t *testing.T, b context.Context) {
-	s := newSite(t, nil)
-	ecu := node(t, s, "json")
-	p := s.open(b, "/json")
+	h := hubtest.New(t)
+	server := remote.Handler(h, nil)
+	s := siteOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set("Sec-WebSocket-Protocol", "can.json.v1") // as if the page knew no other
+		server.ServeHTTP(w, r)
+	}), nil)
+	s.hub = h
+	ecu := node(t, s, "can0")
+	p := s.open(b, "/can0")
 	send(t, ecu, hub.Std(0x0C0, 0x01, 0x02), hub.RTR(0x18FEF100, 3), withFlags(hub.FD(0x460, 1, 2), hub.BRS))
 	p.wait(row("0C0") + `?.querySelector(".c-data").textContent === "0102"`)
 	p.wait(row("18FEF100") + `?.textContent.includes("asks for 3")`)
@@ -159,11 +167,8 @@ func pausesTheTrace(t *testing.T, b context.Context) {
 	}
 }
 
-func sends(t *testing.T, b context.Context, marks bool) {
+func sends(t *testing.T, b context.Context) {
 	s := newSite(t, nil)
-	s.stop()
-	s.marks = marks
-	s.start()
 	ecu := node(t, s, "can0")
 	p := s.open(b, "/can0")
 	for _, c := range []struct {
@@ -185,8 +190,7 @@ func sends(t *testing.T, b context.Context, marks bool) {
 		p.wait(`document.querySelector("#send-note").textContent.includes("seen on the bus")`)
 	}
 	p.wait(`document.querySelectorAll("#rows .tx").length === 4`)
-	// The same frame from somebody else is not ours, and with marks that holds
-	// even while ours is on its way.
+	// The same frame from somebody else is not ours.
 	send(t, ecu, hub.Std(0x123, 0xDE, 0xAD, 0xBE, 0xEF))
 	p.wait(`[...document.querySelectorAll("#rows tr")].filter((tr) => tr.textContent.startsWith("123")).length === 2`)
 }
@@ -260,7 +264,7 @@ func sendsPeriodically(t *testing.T, b context.Context) {
 	p.click("#send .primary")
 	for recv(t, ecu).ID != 0x7FF {
 	}
-	if got := p.text("#state-text"); !strings.HasPrefix(got, "Connected") {
+	if got := p.text("#state"); !strings.HasPrefix(got, "Connected") {
 		t.Errorf("after all: %s", got)
 	}
 }
@@ -288,7 +292,7 @@ func records(t *testing.T, b context.Context) {
 	p.fill(`#send [name="id"]`, "7DF")
 	p.click("#send .primary")
 	want = append(want, hub.Std(0x7DF))
-	p.wait(fmt.Sprintf(`document.querySelector("#record-text").textContent === "Stop, %d"`, len(want)))
+	p.wait(fmt.Sprintf(`document.querySelector("#record").textContent === "Stop, %d"`, len(want)))
 	p.click("#record")
 	var files []string
 	if !soon(func() bool {
@@ -355,9 +359,11 @@ func survivesARestart(t *testing.T, b context.Context) {
 }
 
 func tellsWhyItWasRefused(t *testing.T, b context.Context) {
-	s := newSite(t, nil)
+	s := siteOf(t, speaks(t, func(ctx context.Context, c *websocket.Conn) {
+		c.Close(websocket.StatusInternalError, "there is no channel closed") // the page may be gone already
+	}), nil)
 	p := s.visit(b, "/closed", 1440, 900)
-	p.wait(`document.querySelector("#state-text").textContent === "There is no channel closed (1011)"`)
+	p.wait(`document.querySelector("#state").textContent === "There is no channel closed (1011)"`)
 	p.wait(`/^Connect now; or in \d+ s$/.test(document.querySelector("#retry").textContent)`)
 	p.click("#retry")
 	p.wait(`document.body.dataset.state === "waiting"`)
@@ -378,7 +384,7 @@ func showsErrorsAndLosses(t *testing.T, b context.Context) {
 		!strings.Contains(got, "20000040") || !strings.Contains(got, "bus off") {
 		t.Errorf("table: %q", got)
 	}
-	if !eval[bool](p, `document.querySelector("#loss-figure").classList.contains("alarm")`) {
+	if !eval[bool](p, `document.querySelector("#losses").parentNode.classList.contains("alarm")`) {
 		t.Error("a loss does not stand out")
 	}
 }
@@ -398,7 +404,7 @@ func switchesChannels(t *testing.T, b context.Context) {
 	p.wait(row("100"))
 	p.wait(row("101"))
 	p.click(`#channels a:nth-child(3)`)
-	p.wait(`location.pathname === "/a%2Fb%20c" && document.querySelector("#state-text").textContent.includes("channel a/b c")`)
+	p.wait(`location.pathname === "/a%2Fb%20c" && document.querySelector("#state").textContent.includes("channel a/b c")`)
 }
 
 func fitsAPhone(t *testing.T, b context.Context) {
@@ -530,6 +536,19 @@ func holdsTheRate(t *testing.T, b context.Context) {
 	p.wait(`document.querySelector("#trace-note").textContent.includes("older ones left out")`)
 	p.fill("#filter", "63") // it may be out of sight otherwise
 	p.wait(row("063") + `?.querySelector(".c-count").textContent === "` + fmt.Sprint(rate*seconds/ids) + `"`)
+}
+
+// speaks is a server that says what f does.
+func speaks(t *testing.T, f func(ctx context.Context, c *websocket.Conn)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"can.binary+json.v1"}})
+		if err != nil {
+			t.Errorf("websocket: %v", err)
+			return
+		}
+		defer c.CloseNow()
+		f(r.Context(), c)
+	})
 }
 
 // node joins a channel of the site, lossless and with room for what tests send.

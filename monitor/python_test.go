@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
@@ -14,8 +12,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/canhub-go/canhub/monitor"
 )
 
 // pythonServer is python-can-remote's server on a virtual bus, beside a node
@@ -75,18 +71,7 @@ func TestPageWithPythonCANRemote(t *testing.T) {
 			t.Fatal("python-can-remote does not listen")
 		}
 	}
-	page := monitor.Handler(nil)
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: addr.String()})
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Upgrade") != "" {
-			proxy.ServeHTTP(w, r)
-			return
-		}
-		page.ServeHTTP(w, r)
-	}))
-	t.Cleanup(web.Close)
-
-	s := &site{t: t, addr: web.Listener.Addr().String()}
+	s := siteOf(t, httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: addr.String()}), nil)
 	p := s.open(b, "/can0")
 	p.fill(`#send [name="id"]`, "123")
 	p.fill(`#send [name="data"]`, "AA BB")
@@ -104,7 +89,7 @@ func TestPageWithPythonCANRemote(t *testing.T) {
 	p.click("#periodics button")
 	p.click("#send .primary")
 	p.wait(`document.querySelector("#send-note").textContent.includes("seen on the bus")`)
-	if got := p.text("#state-text"); !strings.HasPrefix(got, "Connected") {
+	if got := p.text("#state"); !strings.HasPrefix(got, "Connected") {
 		t.Errorf("after all: %s", got)
 	}
 }

@@ -1,82 +1,82 @@
 // The connection to the server: opened again when it ends, with growing pauses.
 
-import { newFrame, frameText, sameFrame, OWN } from "./frame.js";
-import { PROTOCOLS, decodeBinary, decodeJSON, busRequest, message, periodicStart, periodicStop } from "./wire.js";
+import { OWN, newFrame, frameText, decodeBinary, decodeJSON, encodeJSON } from "./frame.js";
 
-const PAUSES = [0.5, 1, 2, 4, 8, 15]; // s
-const ANSWER = 5000; // ms that a server has for bus_response
-const ECHO = 3000; // ms after which a sent frame is not waited for any more
+// ms
+const PAUSE = 500, LONGEST = 15000; // between two tries
+const ANSWER = 5000; // a server has for bus_response
+const STEADY = 10000; // a good connection lasts: then the pauses begin anew
+const ECHO = 3000; // a sent frame is waited for
 
-const CLOSED = {
-	1000: "the server closed the connection",
-	1001: "the server is going away",
-	1006: "no connection",
-	1008: "refused by the server",
-	1009: "message too big",
-	1011: "server error",
-	1012: "the server restarts",
-	1013: "the server is busy",
-};
-
-// A Link calls on.frame(frame, now) for each message, on.refused(reason),
-// on.state(link) when its state changes, on.note(text) with what the server
-// says, and on.sent(frame) when a frame that it sent has been on the bus.
 export class Link {
-	constructor(url, on) {
-		this.url = url;
-		this.on = on;
-		this.state = "connecting"; // open, waiting
-		this.info = ""; // what the server calls the bus
-		this.why = ""; // it is waiting
-		this.retryAt = 0;
-		this.tries = 0;
-		this.frame = newFrame();
-		this.marks = false; // the server marks what this page sent
-		this.echoes = []; // {frame, until}: sent, and not yet seen on the bus
-		this.periodics = new Map(); // by identifier, as the server keeps them
+	frame = newFrame();
+	tries = 0;
+	marks = false; // the server marks what this page sent
+	echoes = []; // {text, until}: sent, and not yet seen on the bus
+	periodics = new Map(); // {frame, text, period, seen} by identifier, as the server keeps them
+
+	// What comes is the model's. on.note(text) gets what the server says,
+	// on.sent(text) what this page sent and then saw on the bus.
+	constructor(url, model, on) {
+		Object.assign(this, { url, model, on });
 		this.connect();
 	}
 
 	connect() {
 		clearTimeout(this.timer);
 		this.worker?.terminate();
-		this.set("connecting");
+		this.set("connecting", "Connecting");
 		// A worker's socket does not keep the page busy.
 		const worker = (this.worker = new Worker(new URL("socket.js", import.meta.url)));
-		worker.postMessage({ url: this.url, protocols: PROTOCOLS });
-		worker.onmessage = ({ data: { open, pack, closed } }) => {
+		worker.postMessage({ url: this.url, protocols: ["can.binary+json.v1", "can.json.v1"] });
+		worker.onmessage = ({ data: { open, pack, lost, closed } }) => {
 			if (worker !== this.worker) return; // of a connection that was given up
-			if (open) worker.postMessage(busRequest());
-			if (pack) this.receive(pack);
+			if (open) this.tell("bus_request", { config: { receive_own_messages: true } });
+			if (pack) this.receive(pack, performance.now());
+			if (lost) this.model.lose(lost);
 			if (closed) this.ended(closed.code, closed.reason);
+			else if (pack) worker.postMessage(true);
 		};
-		worker.onerror = (e) => this.ended(1006, e.message);
+		worker.onerror = (e) => worker === this.worker && this.ended(1006, e.message);
 		this.timer = setTimeout(() => this.ended(1006, "the server does not answer"), ANSWER);
 	}
 
+	set(state, text) {
+		this.state = state;
+		this.text = text;
+	}
+
 	ended(code, reason) {
-		const was = this.state;
+		const now = performance.now();
 		clearTimeout(this.timer);
 		this.worker.terminate();
 		this.worker = undefined;
-		const told = CLOSED[code] || "the connection ended";
-		this.why = `${reason || told} (${code})`;
-		const pause = PAUSES[Math.min(this.tries, PAUSES.length - 1)] * (0.9 + 0.2 * Math.random());
-		this.tries++;
-		this.retryAt = Date.now() + pause * 1000;
-		this.timer = setTimeout(() => this.connect(), pause * 1000);
+		if (this.state === "open") {
+			this.lostAt = now;
+			this.model.gap("the connection was lost");
+			if (now - this.openedAt > STEADY) this.tries = 0;
+		}
+		reason ||= code === 1006 ? "no connection: the server is away, or refuses the channel" : "the server ended it";
+		this.set("waiting", `${reason[0].toUpperCase()}${reason.slice(1)} (${code})`);
 		this.echoes = [];
 		this.marks = false; // it may be another server next time
-		this.set("waiting", was === "open");
+		// Pages that lost a server together do not come back together.
+		const pause = Math.min(PAUSE * 2 ** this.tries++, LONGEST) * (0.75 + Math.random() / 2);
+		this.retryAt = now + pause;
+		this.timer = setTimeout(() => this.connect(), pause);
 	}
 
-	set(state, lost = false) {
-		this.state = state;
-		this.on.state(this, lost);
+	opened(info) {
+		clearTimeout(this.timer);
+		this.openedAt = performance.now();
+		this.set("open", typeof info === "string" ? `Connected: ${info.slice(0, 100)}` : "Connected");
+		if (this.lostAt) this.model.gap(`connected again after ${((this.openedAt - this.lostAt) / 1000).toFixed(1)} s`);
+		this.lostAt = 0;
+		// The server forgot them with the connection.
+		for (const p of this.periodics.values()) this.tellPeriodic(p);
 	}
 
-	receive(pack) {
-		const now = performance.now();
+	receive(pack, now) {
 		for (const data of pack) {
 			if (typeof data === "string") this.event(data, now);
 			else this.take(decodeBinary(data, this.frame), now);
@@ -88,82 +88,63 @@ export class Link {
 		try {
 			m = JSON.parse(text);
 		} catch {
-			this.on.refused("text that is no JSON");
-			return;
+			this.model.refuse("text that is no JSON");
 		}
-		switch (m?.type) {
-			case "bus_response":
-				this.opened(m.payload?.channel_info);
-				break;
-			case "message":
-				this.take(decodeJSON(m.payload, this.frame), now);
-				break;
-			case "error":
-				this.on.note(`The server says: ${String(m.payload).slice(0, 300)}`);
-				break;
-		}
-	}
-
-	opened(info) {
-		clearTimeout(this.timer);
-		this.tries = 0;
-		this.why = "";
-		this.info = typeof info === "string" ? info.slice(0, 100) : "";
-		this.set("open");
-		for (const p of this.periodics.values()) {
-			this.worker.postMessage(periodicStart(p.frame, p.period)); // the server forgot it with the connection
-		}
+		const { type, payload } = m ?? {};
+		if (type === "message") this.take(decodeJSON(payload, this.frame), now);
+		else if (type === "error") this.on.note(`The server says: ${typeof payload === "string" ? payload.slice(0, 300) : type}`);
+		else if (type === "bus_response" && this.state !== "open") this.opened(payload?.channel_info);
 	}
 
 	take(reason, now) {
-		if (reason === undefined) return;
-		if (reason) {
-			this.on.refused(reason);
-			return;
-		}
+		if (reason) this.model.refuse(reason);
+		if (reason !== "") return;
 		const own = this.echo(now);
 		if (this.frame.flags & OWN) this.marks = true;
-		else if (own && !this.marks) this.frame.flags |= OWN;
-		this.on.frame(this.frame, now);
+		else if (own) this.frame.flags |= OWN;
+		this.model.take(this.frame, now);
 	}
 
-	// echo tells whether the frame at hand is equal to one that this page has
-	// sent. Where the server does not mark those, the first one is taken for it.
+	// echo tells whether this page has sent the frame at hand, or an equal one if
+	// the server does not mark them.
 	echo(now) {
 		if (this.marks && !(this.frame.flags & OWN)) return false;
-		while (this.echoes.length && this.echoes[0].until < now) this.echoes.shift();
-		const at = this.echoes.findIndex((e) => sameFrame(e.frame, this.frame));
-		if (at >= 0) {
-			this.on.sent(this.echoes.splice(at, 1)[0].frame);
-			return true;
-		}
 		const p = this.periodics.get(this.frame.id);
-		if (!p || !sameFrame(p.frame, this.frame)) return false;
-		p.seen++;
+		if (!p && !this.echoes.length) return false;
+		const text = frameText(this.frame), at = this.echoes.findIndex((e) => e.text === text && e.until > now);
+		if (at >= 0) {
+			this.echoes.splice(at, 1);
+			this.on.sent(text);
+		} else if (p?.text === text) p.seen++;
+		else return false;
 		return true;
 	}
 
-	// send sends a frame, or returns why it does not.
+	tell(type, payload) {
+		this.worker.postMessage(JSON.stringify({ type, payload }));
+	}
+
+	tellPeriodic({ frame, period }) {
+		this.tell("periodic_start", { period, duration: null, msg: encodeJSON(frame) });
+	}
+
+	// send and start need an open link.
 	send(frame) {
-		if (this.state !== "open") return "not connected";
-		this.worker.postMessage(message(frame));
-		this.echoes.push({ frame, until: performance.now() + ECHO });
+		this.tell("message", encodeJSON(frame));
+		this.echoes.push({ text: frameText(frame), until: performance.now() + ECHO });
 		if (this.echoes.length > 100) this.echoes.shift();
-		return "";
 	}
 
-	// start makes the server send the frame every so many seconds, in the place
-	// of another with its identifier.
+	// start has the server send it every so many seconds, in place of its identifier's last.
 	start(frame, period) {
-		if (this.state !== "open") return "not connected";
 		this.stop(frame.id);
-		this.worker.postMessage(periodicStart(frame, period));
-		this.periodics.set(frame.id, { frame, period, seen: 0, text: frameText(frame) });
-		return "";
+		const p = { frame, period, seen: 0, text: frameText(frame) };
+		this.periodics.set(frame.id, p);
+		this.tellPeriodic(p);
 	}
 
-	// stop ends it. Servers may end a connection that stops what was not started.
+	// Servers may end a connection that stops what was not started.
 	stop(id) {
-		if (this.periodics.delete(id) && this.state === "open") this.worker.postMessage(periodicStop(id));
+		if (this.periodics.delete(id) && this.state === "open") this.tell("periodic_stop", id);
 	}
 }

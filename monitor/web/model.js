@@ -1,228 +1,232 @@
-// What one channel has shown so far. take() folds a frame in at once; views
-// look when they draw.
+// What one channel has shown so far, its filter and recording. Views look at it when they draw.
 
-import { EXT, RTR, ERR, OWN, isOverflow, errorText, idText } from "./frame.js";
+import { EXT, RTR, ERR, FD, OWN, newFrame, copyFrame, frameText, errorText, idText } from "./frame.js";
 import { frameBits } from "./bits.js";
+import { element, plural } from "./dom.js";
 
 export const MAX_ROWS = 2048;
 export const TRACE = 20000;
 export const BIN = 500; // ms, of the plots
-export const BINS = 121; // the last is still filling: a minute is whole
+export const BINS = 120; // a minute
 
-// A Row is what is known of one identifier, of one kind of frame, in one
-// direction.
-class Row {
-	constructor(f, name) {
-		this.id = f.id;
-		this.flags = f.flags;
-		this.name = name;
-		this.count = 0;
-		this.time = 0;
-		this.seen = 0; // by the page's clock, ms
-		this.period = 0; // s, mean of late; 0 if not known
-		this.jitter = 0; // s, mean deviation from it
-		this.len = 0;
-		this.data = new Uint8Array(64);
-		this.changed = new Float64Array(64).fill(-1e9); // when a byte did, ms
-		this.shown = true; // by the filter
-		this.dirty = true;
-	}
+// A row is the last frame of an identifier, kind and direction, and more.
+const newRow = () => ({
+	...newFrame(),
+	count: 0,
+	seen: 0, // by the page's clock, ms
+	period: 0, // s, mean of late; 0 if not known
+	jitter: 0, // s, mean deviation from it
+	changed: new Float64Array(64).fill(-1e9), // when a byte did, ms
+});
 
-	take(f, now) {
-		if (this.count > 0) {
-			const gap = f.time - this.time;
-			if (gap > 0) this.gap(gap);
-		}
-		if (!(f.flags & RTR)) {
-			for (let i = 0; i < f.len; i++) {
-				if (this.data[i] === f.data[i] && i < this.len) continue;
-				this.data[i] = f.data[i];
-				if (this.count > 0) this.changed[i] = now;
-			}
-		}
-		this.len = f.len;
-		this.flags = f.flags;
-		this.time = f.time;
-		this.seen = now;
-		this.count++;
-		this.dirty = true;
-		if (f.flags & ERR) this.name = errorText(f);
+function update(row, f, now) {
+	const again = row.count++ > 0, gap = f.time - row.time;
+	if (again && gap > 0) {
+		// The means move by a sixteenth, by more in the beginning.
+		const share = row.period ? 1 / Math.min(row.count - 1, 16) : 1;
+		row.period += (gap - row.period) * share;
+		row.jitter += (Math.abs(gap - row.period) - row.jitter) * share;
 	}
-
-	// gap moves the means by a share of a sixteenth, by more in the beginning.
-	gap(s) {
-		if (!this.period) {
-			this.period = s;
-			return;
-		}
-		const share = 1 / Math.min(this.count, 16);
-		this.period += (s - this.period) * share;
-		this.jitter += (Math.abs(s - this.period) - this.jitter) * share;
-	}
+	for (let i = 0; again && i < f.len; i++) if (row.data[i] !== f.data[i] || i >= row.len) row.changed[i] = now;
+	copyFrame(row, f);
+	row.seen = now;
+	row.dirty = true;
+	if (f.flags & ERR) row.name = errorText(f);
 }
 
 export class Model {
+	visible = () => true;
+	paused = false;
+	bins = []; // messages and their bits; the last one still fills
+	ring = []; // lines of the trace: frames with a row, or a text
+
 	constructor(labels) {
 		this.labels = labels;
-		this.visible = () => true;
-		this.paused = false;
-		this.rate = new Float64Array(BINS); // messages
-		this.nominal = new Float64Array(BINS); // bits
-		this.fast = new Float64Array(BINS); // bits at the data rate
-		this.bin = this.firstBin = Math.floor(performance.now() / BIN); // numbers of the last and the first one
-		this.ring = {
-			time: new Float64Array(TRACE),
-			row: new Array(TRACE),
-			flags: new Uint8Array(TRACE),
-			len: new Uint8Array(TRACE),
-			data: new Uint8Array(TRACE * 64),
-		};
-		this.matches = new Float64Array(TRACE); // numbers of the trace's lines that the filter lets through
+		const now = performance.now();
+		this.bin = Math.floor(now / BIN) - 1; // number of the last one
+		this.advance(now);
 		this.clear();
 	}
 
 	clear() {
 		this.rows = new Map();
-		this.generation = (this.generation || 0) + 1; // views begin anew when it changes
-		this.total = 0;
-		this.errors = 0;
-		this.overflows = 0;
+		this.changed = true; // what the trace shows
+		this.total = this.errors = this.overflows = 0;
+		this.lost = 0; // messages that the page had no time for
 		this.unlisted = 0; // messages of identifiers beyond MAX_ROWS
 		this.refused = 0; // messages that cannot be
-		this.refusal = "";
-		this.lines = 0; // put into the trace so far
-		this.firstMatch = 0;
-		this.lastMatch = 0; // matches are those from firstMatch up to here
+		this.lines = 0; // of the trace so far
 		this.passed = 0; // while paused
-		this.ring.row.fill(undefined);
+	}
+
+	refuse(reason) {
+		this.refused++;
+		this.refusal = reason;
+	}
+
+	lose(n) {
+		this.lost += n;
+		this.gap(`${plural(n, "message")} lost: this page was busy`);
 	}
 
 	take(f, now) {
+		const bin = this.advance(now);
+		this.changed = true;
 		this.total++;
+		bin.count++;
 		if (f.flags & ERR) {
 			this.errors++;
-			if (isOverflow(f)) this.overflows++;
-		}
-		const bin = this.advance(now);
-		this.rate[bin]++;
-		if (!(f.flags & ERR)) {
+			if (f.id & 4 && f.len > 1 && f.data[1] & 3) this.overflows++; // linux/can/error.h
+		} else {
 			const bits = frameBits(f);
-			this.nominal[bin] += bits.nominal;
-			this.fast[bin] += bits.data;
+			bin.nominal += bits.nominal;
+			bin.fast += bits.data;
 		}
 		const row = this.row(f);
-		row.take(f, now);
+		if (row.changed) update(row, f, now);
+		if (f.flags & ERR) this.lastError = row.name;
 		if (this.paused) this.passed++;
-		else this.trace(f, row);
+		else this.line(f, row);
+		this.recording?.take(f);
 	}
 
 	row(f) {
-		const kind = (f.flags & EXT ? 1 : 0) | (f.flags & RTR ? 2 : 0) | (f.flags & ERR ? 4 : 0) | (f.flags & OWN ? 8 : 0);
-		const key = f.id * 16 + kind;
+		const key = f.id * 128 + (f.flags & (EXT | RTR | ERR | OWN));
 		let row = this.rows.get(key);
 		if (row) return row;
-		const name = f.flags & ERR ? errorText(f) : this.labels[idText(f.id, f.flags)] || "";
 		if (this.rows.size < MAX_ROWS) {
-			row = new Row(f, name);
-			this.rows.set(key, row);
+			this.rows.set(key, (row = newRow()));
 		} else {
-			row = { id: f.id, flags: f.flags, name, take() {} }; // for the trace only
+			row = {}; // for the trace only
 			this.unlisted++;
 		}
-		row.shown = this.visible(row);
+		row.key = key;
+		row.id = f.id;
+		row.flags = f.flags;
+		if (f.flags & ERR) row.name = errorText(f);
+		this.judge(row);
 		return row;
 	}
 
-	// relabel is for rows that came before their names did.
-	relabel() {
-		for (const row of this.rows.values()) {
-			if (!(row.flags & ERR)) row.name = this.labels[idText(row.id, row.flags)] || "";
-			row.dirty = true;
-		}
-		this.filter(this.visible);
+	judge(row) {
+		if (!(row.flags & ERR)) row.name = this.labels.get(idText(row.id, row.flags)) ?? "";
+		row.shown = this.visible(row);
+		row.dirty = true;
 	}
 
-	trace(f, row) {
-		const i = this.lines % TRACE, r = this.ring;
-		r.time[i] = f.time;
-		r.row[i] = row;
-		r.flags[i] = f.flags;
-		r.len[i] = f.len;
-		r.data.set(f.data, i * 64);
-		this.lined(row.shown);
+	// filter looks at all anew, as it must when there are other labels.
+	filter(visible = this.visible) {
+		this.visible = visible;
+		this.changed = true;
+		for (const row of this.rows.values()) this.judge(row);
+		for (const { row } of this.ring) if (row) this.judge(row); // some are not in the table
 	}
 
 	// gap puts a line of text into the trace.
 	gap(text) {
-		if (!this.lines) return;
-		this.ring.row[this.lines % TRACE] = text;
-		this.lined(true);
+		if (this.lines) this.line(newFrame(), undefined, text);
 	}
 
-	lined(matches) {
-		if (matches) this.matches[this.lastMatch++ % TRACE] = this.lines;
-		this.lines++;
-		const oldest = this.lines - TRACE;
-		this.firstMatch = Math.max(this.firstMatch, this.lastMatch - TRACE); // what was before is overwritten
-		while (this.firstMatch < this.lastMatch && this.matches[this.firstMatch % TRACE] < oldest) this.firstMatch++;
+	line(f, row, text) {
+		const slot = (this.ring[this.lines++ % TRACE] ??= newFrame());
+		copyFrame(slot, f);
+		slot.row = row;
+		slot.text = text;
+		this.changed = true;
+	}
+
+	// matches returns the numbers of the lines that the filter lets through.
+	matches() {
+		const numbers = [];
+		for (let n = Math.max(0, this.lines - TRACE); n < this.lines; n++) if (this.ring[n % TRACE].row?.shown ?? true) numbers.push(n);
+		return numbers;
 	}
 
 	pause(on) {
 		this.paused = on;
+		this.changed = true;
 		if (on || !this.passed) return;
-		this.gap(`${this.passed.toLocaleString("en")} messages passed while the trace was paused`);
+		this.gap(`${plural(this.passed, "message")} passed while the trace was paused`);
 		this.passed = 0;
 	}
 
-	filter(visible) {
-		this.visible = visible;
-		for (const row of this.rows.values()) row.shown = visible(row);
-		this.firstMatch = this.lastMatch = 0;
-		for (let n = Math.max(0, this.lines - TRACE); n < this.lines; n++) {
-			const row = this.ring.row[n % TRACE];
-			// Rows beyond the table's are only here.
-			if (typeof row === "string" || (row.shown = visible(row))) this.matches[this.lastMatch++ % TRACE] = n;
-		}
-	}
-
-	// line fills f from the trace's line of that number, and returns its row, or
-	// the text of a gap.
-	line(n, f) {
-		const i = n % TRACE, r = this.ring;
-		f.time = r.time[i];
-		f.flags = r.flags[i];
-		f.len = r.len[i];
-		f.data.set(r.data.subarray(i * 64, i * 64 + 64));
-		const row = r.row[i];
-		if (typeof row === "object") f.id = row.id;
-		return row;
-	}
-
-	// advance empties the bins that time has gone over, and returns the index of
-	// the one that fills now.
+	// advance returns the bin that fills now.
 	advance(now) {
 		const bin = Math.floor(now / BIN);
-		for (let b = Math.max(this.bin + 1, bin - BINS + 1); b <= bin; b++) {
-			this.rate[b % BINS] = this.nominal[b % BINS] = this.fast[b % BINS] = 0;
-		}
-		this.bin = Math.max(this.bin, bin);
-		return this.bin % BINS;
+		this.bin = Math.max(this.bin, bin - BINS - 1);
+		for (; this.bin < bin; this.bin++) this.bins.push({ count: 0, nominal: 0, fast: 0 });
+		while (this.bins.length > BINS + 1) this.bins.shift();
+		return this.bins.at(-1);
 	}
 
-	// series returns the values of whole bins since the beginning, the oldest
-	// first.
+	// series returns values per second of the whole bins, the oldest first.
 	series(now, value) {
 		this.advance(now);
-		const length = Math.min(BINS - 1, this.bin - this.firstBin);
-		return Array.from({ length }, (_, i) => value((this.bin - length + i) % BINS));
+		return this.bins.slice(0, -1).map((bin) => (value(bin) * 1000) / BIN);
+	}
+}
+
+const SET = { tx: OWN, ext: EXT, rtr: RTR, fd: FD, error: ERR };
+const CLEAR = { rx: OWN, std: EXT | ERR };
+
+// compile returns the filter of what the user wrote: (row) => whether to show it.
+export function compile(text) {
+	const terms = text.toLowerCase().split(/[\s,]+/).filter(Boolean);
+	const hide = terms.filter((t) => t.length > 1 && t[0] === "-").map((t) => term(t.slice(1)));
+	const show = terms.filter((t) => t[0] !== "-").map(term);
+	return (row) => !hide.some((f) => f(row)) && (!show.length || show.some((f) => f(row)));
+}
+
+function term(t) {
+	if (SET.hasOwnProperty(t)) return (r) => r.flags & SET[t];
+	if (CLEAR.hasOwnProperty(t)) return (r) => !(r.flags & CLEAR[t]);
+	const byID = idTerm(t);
+	return (r) => (byID && !(r.flags & ERR) && byID(r)) || r.name.toLowerCase().includes(t);
+}
+
+function idTerm(t) {
+	const [, first, sign, second] = t.match(/^([0-9a-f]{1,8})(?:([-:~])([0-9a-f]{1,8}))?$/) ?? [];
+	const a = parseInt(first, 16), b = parseInt(second, 16);
+	if (sign === "-") return (r) => r.id >= a && r.id <= b;
+	if (sign) return (r) => (((r.id ^ a) & b & 0x1fffffff) === 0) === (sign === ":");
+	if (first) return (r) => r.id === a;
+	if (!/^[0-9a-f?*]+$/.test(t)) return undefined;
+	const form = new RegExp(`^${t.replaceAll("?", ".").replace(/\*+/g, ".*")}$`, "i");
+	return (r) => form.test(idText(r.id, r.flags));
+}
+
+const PACK = 1 << 18; // characters of one
+export const MOST = 2048; // of them: 512 MiB
+
+// A Recording is a candump log in blobs, which the browser may keep on disk.
+export class Recording {
+	constructor(channel) {
+		this.channel = channel.replace(/[^\x21-\x7e]/g, "_").slice(0, 255) || "can0"; // a word, as logs need it
+		this.start = new Date().toISOString().slice(0, 19).replaceAll(":", "");
+		this.packs = [];
+		this.text = "";
+		this.count = 0;
+		this.left = 0; // out, for want of room
 	}
 
-	// rates returns messages per second, loads shares of the bus.
-	rates(now) {
-		return this.series(now, (i) => (this.rate[i] * 1000) / BIN);
+	take(f) {
+		if (this.packs.length >= MOST) return this.left++;
+		this.text += `(${f.time.toFixed(6)}) ${this.channel} ${frameText(f)} ${f.flags & OWN ? "T" : "R"}\n`;
+		if (this.text.length > PACK) this.pack();
+		return this.count++;
 	}
 
-	loads(now, bitrate, dataBitrate) {
-		return this.series(now, (i) => ((this.nominal[i] / bitrate + this.fast[i] / dataBitrate) * 1000) / BIN);
+	pack() {
+		this.packs.push(new Blob([this.text]));
+		this.text = "";
+	}
+
+	download() {
+		this.pack();
+		const href = URL.createObjectURL(new Blob(this.packs, { type: "text/plain" }));
+		const download = `${this.channel.replace(/[^\w.-]/g, "_")}-${this.start}.log`;
+		element("a", { href, download }).click();
+		setTimeout(() => URL.revokeObjectURL(href), 60000);
+		return download;
 	}
 }

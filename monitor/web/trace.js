@@ -1,169 +1,129 @@
-// The trace: one line for each message, the last ones of what the model keeps.
-// Only the lines that can be seen exist.
+// The trace, a line for each message. Only those in sight exist.
 
-import { OWN, RTR, ERR, newFrame, idText, dataText, flagsText, frameText } from "./frame.js";
+import { OWN, RTR, ERR, idText, dataText, flagsText, frameText } from "./frame.js";
 import { TRACE } from "./model.js";
-import { setText, element } from "./table.js";
+import { fill } from "./send.js";
+import { $, element, setText, num } from "./dom.js";
 
 const HEIGHT = 22; // px of a line, as in the style
+const PARTS = ["time", "dir", "id", "len", "data", "name", "flags"];
 
-export class Trace {
-	// chosen(frame) is called when the user picks a line, paused() when going
-	// back in the trace has paused it.
-	constructor(panel, chosen, paused) {
-		this.scroller = panel.querySelector(".scroll");
-		this.space = panel.querySelector("#trace-space");
-		this.box = panel.querySelector("#trace-lines");
-		this.detail = panel.querySelector("#detail");
-		this.note = panel.querySelector(".bar span");
-		this.chosen = chosen;
-		this.paused = paused;
-		this.lines = [];
-		this.picked = -1; // number of the line
-		this.frame = newFrame();
-		this.scroller.onscroll = () => this.scrolled();
-		this.scroller.onkeydown = (e) => this.key(e);
-		this.box.onclick = (e) => this.pick(e.target.closest(".line")?.number ?? -1);
-		this.box.ondblclick = () => this.take();
-		new ResizeObserver(() => (this.resized = true)).observe(this.scroller);
-	}
+const scroller = $("trace"), box = $("trace-lines"), detail = $("detail");
 
-	show(model) {
-		this.model = model;
-		this.generation = -1;
-		this.drawn = -1;
-		this.pick(-1);
-	}
+let model, rows;
+let matches = []; // numbers of the lines that there are to see
+let picked = -1; // number of the line
+let top = 0; // where the scroller was put
+let resized = false;
 
-	get count() {
-		return this.model.lastMatch - this.model.firstMatch;
-	}
+export function showTrace(of) {
+	model = of;
+	model.changed = true;
+	pause(model.paused);
+	pick(-1);
+}
 
-	scrolled() {
-		const s = this.scroller;
-		const back = s.scrollHeight - s.clientHeight - s.scrollTop;
-		if (!this.model.paused && !this.resized && back > 2 * HEIGHT && s.scrollTop < this.top) this.paused();
-		if (this.model.paused) this.drawLines();
-	}
+export function pause(on) {
+	model.pause(on);
+	$("pause").ariaPressed = on;
+	setText($("pause"), on ? "Resume" : "Pause");
+	if (!on) pick(-1);
+}
 
-	draw() {
-		const m = this.model;
-		if (this.generation !== m.generation) {
-			this.generation = m.generation;
-			this.pick(-1);
-		}
-		const state = `${m.lastMatch} ${m.firstMatch} ${m.paused} ${m.passed} ${m.generation} ${m.lines}`;
-		if (state === this.drawn && !this.resized) return;
-		this.drawn = state;
-		const height = this.count * HEIGHT;
-		if (height !== this.height) this.space.style.height = (this.height = height) + "px";
-		if (!m.paused) this.scroller.scrollTop = this.top = Math.max(0, height - this.scroller.clientHeight);
-		this.resized = false;
-		this.drawLines();
-		setText(this.note, this.summary());
-	}
+export const turnPause = () => pause(!model.paused);
 
-	summary() {
-		const m = this.model, n = (x) => x.toLocaleString("en");
-		const kept = Math.min(m.lines, TRACE);
-		const notes = [];
-		if (this.count < kept) notes.push(`${n(this.count)} of ${n(kept)}`);
-		else notes.push(n(kept));
-		if (m.lines > TRACE) notes.push(`${n(m.lines - TRACE)} older ones left out`);
-		if (m.passed) notes.push(`${n(m.passed)} passed since the pause`);
-		return notes.join("; ");
-	}
+export function drawTrace() {
+	if (rows !== model.rows) pick(-1); // it was cleared, or is another
+	rows = model.rows;
+	const { lines, passed, paused } = model;
+	if (!model.changed && !resized) return;
+	model.changed = false;
+	matches = model.matches();
+	const count = matches.length, kept = Math.min(lines, TRACE);
+	scroller.firstChild.style.height = count * HEIGHT + "px";
+	if (!paused) scroller.scrollTop = top = Math.max(0, count * HEIGHT - scroller.clientHeight);
+	resized = false;
+	drawLines();
+	let note = (count < kept ? `${num(count)} of ` : "") + num(kept);
+	if (lines > TRACE) note += `; ${num(lines - TRACE)} older ones left out`;
+	if (passed) note += `; ${num(passed)} passed since the pause`;
+	setText($("trace-note"), note);
+}
 
-	drawLines() {
-		const m = this.model, s = this.scroller;
-		const first = Math.max(0, Math.floor(s.scrollTop / HEIGHT) - 2);
-		const wanted = Math.min(this.count - first, Math.ceil(s.clientHeight / HEIGHT) + 4);
-		while (this.lines.length < wanted) this.lines.push(this.newLine());
-		this.box.style.transform = `translateY(${first * HEIGHT}px)`;
-		for (let i = 0; i < this.lines.length; i++) {
-			const line = this.lines[i];
-			line.div.hidden = i >= wanted;
-			if (i < wanted) this.drawLine(line, m.matches[(m.firstMatch + first + i) % TRACE]);
-		}
+function drawLines() {
+	const lines = box.children, first = Math.max(0, Math.floor(scroller.scrollTop / HEIGHT) - 2);
+	const wanted = Math.min(matches.length - first, Math.ceil(scroller.clientHeight / HEIGHT) + 4);
+	while (lines.length < wanted) box.append(element("div", { className: "line", role: "listitem" }, ...PARTS.map((className) => element("span", { className }))));
+	box.style.transform = `translateY(${first * HEIGHT}px)`;
+	for (let i = 0; i < lines.length; i++) {
+		lines[i].hidden = i >= wanted;
+		if (i < wanted) drawLine(lines[i], matches[first + i]);
 	}
+}
 
-	newLine() {
-		const div = element("div", "line", { role: "listitem" });
-		const part = (name) => div.appendChild(element("span", name, {}));
-		const time = part("time"); // a phone has no room for the hours
-		const line = { div, time, hours: time.appendChild(element("i", "", {})), rest: time.appendChild(new Text()), dir: part("dir"), id: part("id"), len: part("len"), data: part("data"), name: part("name"), flags: part("flags") };
-		this.box.append(div);
-		return line;
-	}
+const frame = (number) => model.ring[number % TRACE];
 
-	drawLine(line, number) {
-		const f = this.frame;
-		const row = this.model.line(number, f);
-		const { div } = line;
-		div.number = number;
-		const gap = typeof row === "string";
-		const own = !!(f.flags & OWN);
-		div.className = gap ? "line gap" : "line" + (f.flags & ERR ? " error" : "") + (number === this.picked ? " chosen" : "");
-		const time = gap ? "" : clock(f.time);
-		setText(line.hours, time.slice(0, 3));
-		setText(line.rest, time.slice(3));
-		setText(line.dir, gap ? "" : own ? "Tx" : "Rx");
-		line.dir.className = own ? "dir tx" : "dir";
-		setText(line.id, gap ? "" : idText(f.id, f.flags));
-		setText(line.len, gap ? "" : String(f.len));
-		setText(line.data, gap ? row : f.flags & ERR ? row.name : f.flags & RTR ? `asks for ${f.len}` : dataText(f));
-		setText(line.name, gap || f.flags & ERR ? "" : row.name);
-		setText(line.flags, gap ? "" : flagsText(f.flags));
-	}
-
-	// pick shows all of a line below the trace.
-	pick(number) {
-		this.picked = number;
-		const row = number < 0 ? "" : this.model.line(number, this.frame);
-		this.detail.hidden = typeof row === "string";
-		if (typeof row === "string") return;
-		const f = this.frame;
-		const when = new Date(f.time * 1000).toISOString().slice(0, 10);
-		this.detail.textContent = `${when} ${clock(f.time)}  ${row.name}  ${frameText(f)}`;
-		if (!this.model.paused) this.paused();
-		this.drawLines();
-	}
-
-	// take puts the picked line's frame into the form.
-	take() {
-		if (this.picked < 0 || this.picked < this.model.lines - TRACE) return;
-		if (typeof this.model.line(this.picked, this.frame) === "string") return;
-		const f = this.frame;
-		this.chosen({ ...f, data: f.data.slice() });
-	}
-
-	key(e) {
-		const step = { ArrowDown: 1, ArrowUp: -1 }[e.key];
-		if (e.key === "Enter") this.take();
-		else if (step && this.count) this.move(step);
-		else return;
-		e.preventDefault();
-	}
-
-	move(step) {
-		const m = this.model;
-		let at = m.lastMatch - 1;
-		if (this.picked >= 0) {
-			for (at = m.firstMatch; at < m.lastMatch && m.matches[at % TRACE] < this.picked; at++);
-			at += step;
-		}
-		at = Math.min(Math.max(at, m.firstMatch), m.lastMatch - 1);
-		this.pick(m.matches[at % TRACE]);
-		const y = (at - m.firstMatch) * HEIGHT, s = this.scroller;
-		if (y < s.scrollTop) s.scrollTop = y;
-		if (y + HEIGHT > s.scrollTop + s.clientHeight) s.scrollTop = y + HEIGHT - s.clientHeight;
-	}
+function drawLine(line, number) {
+	const f = frame(number), { row, flags } = f, error = flags & ERR, own = flags & OWN;
+	const parts = row ? {
+		time: clock(f),
+		dir: own ? "Tx" : "Rx",
+		id: idText(f.id, flags),
+		len: f.len,
+		data: error ? row.name : flags & RTR ? `asks for ${f.len}` : dataText(f),
+		name: error ? "" : row.name,
+		flags: flagsText(flags),
+	} : { data: f.text };
+	line.number = number;
+	line.className = "line" + (row ? "" : " gap") + (error ? " error" : "") + (own ? " tx" : "") + (number === picked ? " chosen" : "");
+	PARTS.forEach((p, i) => setText(line.children[i], String(parts[p] ?? "")));
 }
 
 // clock is the time of the day, to the tenth of a millisecond.
-function clock(seconds) {
-	const d = new Date(seconds * 1000);
-	const two = (n) => String(n).padStart(2, "0");
-	const fraction = String(Math.floor((seconds % 1) * 10000)).padStart(4, "0");
-	return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}.${fraction}`;
+function clock({ time }) {
+	const fraction = String(Math.floor((time % 1) * 10000)).padStart(4, "0");
+	return `${new Date(time * 1000).toTimeString().slice(0, 8)}.${fraction}`;
 }
+
+function pick(number) {
+	picked = number;
+	const f = frame(number);
+	detail.hidden = !f?.row;
+	if (detail.hidden) return;
+	const day = new Date(f.time * 1000).toLocaleDateString("sv"); // as ISO 8601 has it
+	detail.textContent = `${day} ${clock(f)} ${f.row.name} ${frameText(f)}`;
+	if (!model.paused) pause(true);
+	drawLines();
+}
+
+function take() {
+	const f = frame(picked);
+	if (f?.row && picked >= model.lines - TRACE) fill(f);
+}
+
+function move(step) {
+	let at = picked < 0 ? -1 : matches.findIndex((n) => n >= picked);
+	if (at < 0) at = matches.length;
+	at = Math.min(Math.max(at + step, 0), matches.length - 1);
+	if (at < 0) return;
+	pick(matches[at]);
+	const y = at * HEIGHT;
+	scroller.scrollTop = Math.max(Math.min(scroller.scrollTop, y), y + HEIGHT - scroller.clientHeight);
+}
+
+box.onclick = (e) => pick(e.target.closest(".line")?.number ?? -1);
+box.ondblclick = take;
+$("pause").onclick = turnPause;
+scroller.onkeydown = (e) => {
+	const step = { ArrowDown: 1, ArrowUp: -1 }[e.key];
+	if (step) move(step);
+	else if (e.key === "Enter") take();
+	else return;
+	e.preventDefault();
+};
+scroller.onscroll = () => {
+	const back = scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop;
+	if (!model.paused && !resized && back > 2 * HEIGHT && scroller.scrollTop < top) pause(true);
+	if (model.paused) drawLines();
+};
+new ResizeObserver(() => (resized = true)).observe(scroller);
