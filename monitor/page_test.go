@@ -538,19 +538,6 @@ func holdsTheRate(t *testing.T, b context.Context) {
 	p.wait(row("063") + `?.querySelector(".c-count").textContent === "` + fmt.Sprint(rate*seconds/ids) + `"`)
 }
 
-// speaks is a server that says what f does.
-func speaks(t *testing.T, f func(ctx context.Context, c *websocket.Conn)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"can.binary+json.v1"}})
-		if err != nil {
-			t.Errorf("websocket: %v", err)
-			return
-		}
-		defer c.CloseNow()
-		f(r.Context(), c)
-	})
-}
-
 // node joins a channel of the site, lossless and with room for what tests send.
 func node(t *testing.T, s *site, channel string) *hub.Subscriber {
 	return hubtest.Open(t, s.hub, channel, &hub.SubscriberOptions{Queue: 4096, Policy: hub.DropOldest})
