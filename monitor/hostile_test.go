@@ -252,9 +252,9 @@ func keepsTheFocus(t *testing.T, b context.Context) {
 	p.press("ArrowDown") // to the first row that is shown
 	p.wait(`document.activeElement === ` + row("002"))
 	for range 3 {
-		send(t, ecu, hub.Std(1))
+		send(t, ecu, hub.Std(2))
 	}
-	p.wait(order + ` === "001,003,002"`)
+	p.wait(order + ` === "002,003,001"`)
 	p.wait(`document.activeElement === ` + row("002"))
 	p.press("Enter")
 	p.wait(`document.querySelector('#send [name="id"]').value === "002"`)
