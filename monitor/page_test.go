@@ -465,6 +465,12 @@ func isUsedByKeyboard(t *testing.T, b context.Context) {
 	p.wait(`document.querySelector('#send [name="id"]').value === "124" && document.querySelector('#send [name="data"]').value === "CD"`)
 	p.press("c")
 	p.wait(`document.querySelector("#total").textContent === "0"`)
+	// Whatever can be used has a name.
+	if got := eval[string](p, `[...document.querySelectorAll("button, input, select, dialog, nav, [role=img], [role=list], [role=region]")].filter((e) =>
+		!(e.ariaLabel || e.labels?.length || (e.tagName === "BUTTON" && e.textContent.trim()) || e.id === "retry"))
+		.map((e) => e.outerHTML.slice(0, 60)).join("; ")`); got != "" {
+		t.Errorf("without a name: %s", got)
+	}
 	// Whatever has the focus shows it.
 	if got := eval[string](p, `(() => {
 		const bad = [];
