@@ -29,6 +29,7 @@ func TestHostile(t *testing.T) {
 		{"lists no more channels than it can", listsSomeChannels},
 		{"survives settings of somebody else", survivesSettings},
 		{"bounds what waits for a busy page", boundsWhatWaits},
+		{"tells what it was too busy for", tellsWhatItWasTooBusyFor},
 		{"bounds a recording", boundsARecording},
 		{"says what the table leaves out", saysWhatIsLeftOut},
 		{"keeps the focus", keepsTheFocus},
@@ -201,6 +202,42 @@ func boundsWhatWaits(t *testing.T, b context.Context) {
 	}
 	// The page takes what comes.
 	p.wait(fmt.Sprintf(`document.querySelector("#losses-note").textContent.startsWith("%d messages refused: text that is no JSON")`, count))
+}
+
+func tellsWhatItWasTooBusyFor(t *testing.T, b context.Context) {
+	const count = 80            // of a mebibyte
+	sent := make(chan struct{}) // closed by the server
+	server := speaks(t, func(ctx context.Context, c *websocket.Conn) {
+		c.Read(ctx) // the bus_request
+		say(ctx, c, `{"type": "bus_response", "payload": {}}`)
+		c.Read(ctx) // a frame: the page is busy
+		for range count {
+			say(ctx, c, strings.Repeat("x", 1<<20))
+		}
+		close(sent)
+		c.Read(ctx) // until the page goes
+	})
+	p := siteOf(t, server, &monitor.Options{Channels: func() []string {
+		<-sent
+		return nil
+	}}).open(b, "/can0")
+	p.fill(`#send [name="id"]`, "123")
+	// A synchronous request that is answered late keeps the page busy.
+	eval[bool](p, `(() => {
+		document.querySelector("#send .primary").click();
+		const r = new XMLHttpRequest();
+		r.open("GET", "/channels.json?late", false);
+		r.send();
+		return true;
+	})()`)
+	var lost, refused int
+	if !soon(func() bool {
+		lost = p.number("#losses")
+		refused = eval[int](p, `parseInt(document.querySelector("#losses-note").textContent) || 0`)
+		return lost+refused == count
+	}) || lost < 10 {
+		t.Errorf("%d messages lost and %d refused of %d", lost, refused, count)
+	}
 }
 
 func boundsARecording(t *testing.T, b context.Context) {
