@@ -21,14 +21,18 @@ const independentSignals = 0xC0000000
 //	BO_ 2364540158 EEC1: 8 Engine
 //
 // Other lines, in whatever encoding, are skipped. A BO_ line that cannot be
-// read, a second message with the same identifier, and a string without end,
-// which would hide what follows, is a [*LabelError]; name is the file's in it.
+// read, a second message with the same identifier, a string without end, which
+// would hide what follows, and a zero byte, which UTF-16 has and no DBC file, is
+// a [*LabelError]; name is the file's in it.
 func ReadDBC(r io.Reader, name string) (Labels, error) {
 	labels := make(Labels)
 	inString := false // comments can have several lines
 	number, start := 0, 0
 	err := eachLine(r, name, func(line string) error {
 		number++
+		if strings.IndexByte(line, 0) >= 0 {
+			return errors.New("a zero byte: is this UTF-16?")
+		}
 		began := inString
 		for i := 0; i < len(line); i++ {
 			switch {

@@ -83,6 +83,54 @@ func TestPathsOfSeveralSegmentsAreNotFound(t *testing.T) {
 	}
 }
 
+// Whatever the path, the answer is the page, one of its files, or an error, and
+// never leads elsewhere.
+func TestPathTricks(t *testing.T) {
+	h := monitor.Handler(nil)
+	page := body(t, get(h, "GET", "/"))
+	for target, status := range map[string]int{
+		"//example.com": 404, "//example.com/..": 404, "/web/app.js": 404, "/../handler.go": 404, "/a/../app.js": 404,
+		"/app.js/": 404, "/%2e%2e%2fhandler.go": 200, "/..%2f..%2fgo.mod": 200, "/web%2Fapp.js": 200, "/app.js%00": 200,
+		"/handler.go": 200, "/%5c%5cexample.com": 200, "/%FF": 200,
+	} {
+		r := get(h, "GET", target)
+		if r.StatusCode != status || r.Header.Get("Location") != "" {
+			t.Errorf("%s: %d, Location %q, want %d", target, r.StatusCode, r.Header.Get("Location"), status)
+		}
+		if text := body(t, r); status == 200 && text != page {
+			t.Errorf("%s is not the page but %.60q", target, text)
+		}
+	}
+}
+
+func TestHeadHasTheHeadersOfGet(t *testing.T) {
+	s := httptest.NewServer(monitor.Handler(nil))
+	t.Cleanup(s.Close)
+	for _, name := range []string{"/", "/app.js", "/labels.json", "/channels.json", "/a/b"} {
+		var heads [2]http.Header
+		for i, method := range []string{"GET", "HEAD"} {
+			r, err := http.NewRequest(method, s.URL+name, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Accept-Encoding", "br") // neither asks for gzip by itself
+			answer, err := s.Client().Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text := body(t, answer); method == "HEAD" && text != "" {
+				t.Errorf("HEAD %s has a body", name)
+			}
+			answer.Body.Close()
+			answer.Header.Del("Date")
+			heads[i] = answer.Header
+		}
+		if diff := cmp.Diff(heads[0], heads[1]); diff != "" {
+			t.Errorf("%s (-GET +HEAD):\n%s", name, diff)
+		}
+	}
+}
+
 func TestOnlyGetAndHead(t *testing.T) {
 	h := monitor.Handler(nil)
 	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {

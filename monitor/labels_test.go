@@ -82,14 +82,15 @@ func TestDBCNamesAreRead(t *testing.T) {
 
 func TestBadDBCLinesAreErrorsWithFileAndLine(t *testing.T) {
 	for text, want := range map[string]string{
-		"\nBO_ 416 Gearbox 5":             "car.dbc:2: BO_: want an identifier, a name and a colon",
-		"BO_ 416: 5 X":                    "car.dbc:1: BO_: want an identifier, a name and a colon",
-		"BO_ 0x1A0 A: 5 X":                `car.dbc:1: BO_: identifier "0x1A0": want a number of 32 bits`,
-		"BO_ 4294967296 A: 5 X":           `car.dbc:1: BO_: identifier "4294967296": want a number of 32 bits`,
-		"BO_ 2048 A: 5 X":                 "car.dbc:1: BO_: identifier 800: above 7FF",
-		"BO_ 2684354560 A: 5 X":           "car.dbc:1: BO_: identifier 20000000: above 1FFFFFFF",
-		"BO_ 1 A: 5 X\nBO_ 1 B: 5 X":      `car.dbc:2: identifier 001: it is "A" already`,
-		"BO_ 1 A: 5 X\nCM_ \"never\nends": "car.dbc:2: a string without end",
+		"\nBO_ 416 Gearbox 5":               "car.dbc:2: BO_: want an identifier, a name and a colon",
+		"BO_ 416: 5 X":                      "car.dbc:1: BO_: want an identifier, a name and a colon",
+		"BO_ 0x1A0 A: 5 X":                  `car.dbc:1: BO_: identifier "0x1A0": want a number of 32 bits`,
+		"BO_ 4294967296 A: 5 X":             `car.dbc:1: BO_: identifier "4294967296": want a number of 32 bits`,
+		"BO_ 2048 A: 5 X":                   "car.dbc:1: BO_: identifier 800: above 7FF",
+		"BO_ 2684354560 A: 5 X":             "car.dbc:1: BO_: identifier 20000000: above 1FFFFFFF",
+		"BO_ 1 A: 5 X\nBO_ 1 B: 5 X":        `car.dbc:2: identifier 001: it is "A" already`,
+		"BO_ 1 A: 5 X\nCM_ \"never\nends":   "car.dbc:2: a string without end",
+		"\xff\xfeB\x00O\x00_\x00 \x001\x00": "car.dbc:1: a zero byte: is this UTF-16?",
 	} {
 		_, err := monitor.ReadDBC(strings.NewReader(text), "car.dbc")
 		var bad *monitor.LabelError

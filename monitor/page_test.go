@@ -465,6 +465,12 @@ func isUsedByKeyboard(t *testing.T, b context.Context) {
 	p.wait(`document.querySelector('#send [name="id"]').value === "124" && document.querySelector('#send [name="data"]').value === "CD"`)
 	p.press("c")
 	p.wait(`document.querySelector("#total").textContent === "0"`)
+	// Whatever can be used has a name.
+	if got := eval[string](p, `[...document.querySelectorAll("button, input, select, dialog, nav, [role=img], [role=list], [role=region]")].filter((e) =>
+		!(e.ariaLabel || e.labels?.length || (e.tagName === "BUTTON" && e.textContent.trim()) || e.id === "retry"))
+		.map((e) => e.outerHTML.slice(0, 60)).join("; ")`); got != "" {
+		t.Errorf("without a name: %s", got)
+	}
 	// Whatever has the focus shows it.
 	if got := eval[string](p, `(() => {
 		const bad = [];
@@ -536,19 +542,6 @@ func holdsTheRate(t *testing.T, b context.Context) {
 	p.wait(`document.querySelector("#trace-note").textContent.includes("older ones left out")`)
 	p.fill("#filter", "63") // it may be out of sight otherwise
 	p.wait(row("063") + `?.querySelector(".c-count").textContent === "` + fmt.Sprint(rate*seconds/ids) + `"`)
-}
-
-// speaks is a server that says what f does.
-func speaks(t *testing.T, f func(ctx context.Context, c *websocket.Conn)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"can.binary+json.v1"}})
-		if err != nil {
-			t.Errorf("websocket: %v", err)
-			return
-		}
-		defer c.CloseNow()
-		f(r.Context(), c)
-	})
 }
 
 // node joins a channel of the site, lossless and with room for what tests send.
