@@ -295,15 +295,15 @@ func records(t *testing.T, b context.Context) {
 	p.wait(fmt.Sprintf(`document.querySelector("#record").textContent === "Stop, %d"`, len(want)))
 	p.click("#record")
 	var files []string
-	if !soon(func() bool {
+	var text []byte
+	if !soon(func() bool { // the browser may make the file before it writes it
 		files, _ = filepath.Glob(filepath.Join(dir, "can0-*.log"))
-		return len(files) == 1
+		if len(files) == 1 {
+			text, _ = os.ReadFile(files[0])
+		}
+		return bytes.Count(text, []byte("\n")) >= len(want)
 	}) {
-		t.Fatalf("no log in the downloads: %s", p.text("#send-note"))
-	}
-	text, err := os.ReadFile(files[0])
-	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("no log in the downloads: %s\n%s", p.text("#send-note"), text)
 	}
 	r := canlog.NewReader(bytes.NewReader(text), files[0])
 	var got []string
