@@ -62,9 +62,7 @@ leave the machine: so it takes the flag.`,
 					return usagef("%s %s=%s: the channels are can0 and can1", l.from, l.channel, l.url)
 				}
 			}
-			ctx, cancel := limited(cmd.Context(), limit)
-			defer cancel()
-			return a.runDemo(ctx, links, all, quiet)
+			return a.runDemo(cmd.Context(), links, limit, all, quiet)
 		},
 	}
 	f := cmd.Flags()
@@ -79,7 +77,7 @@ leave the machine: so it takes the flag.`,
 	return cmd
 }
 
-func (a *app) runDemo(ctx context.Context, links []link, all, quiet bool) error {
+func (a *app) runDemo(ctx context.Context, links []link, limit time.Duration, all, quiet bool) error {
 	s := a.newStation()
 	defer s.close()
 	for _, name := range []string{"can0", "can1"} {
@@ -103,7 +101,7 @@ func (a *app) runDemo(ctx context.Context, links []link, all, quiet bool) error 
 	s.tasks = append(s.tasks, func(ctx context.Context) error {
 		return vehicle.RunSplit(ctx, s.hub, "can0", "can1", 1)
 	})
-	return s.run(ctx, false)
+	return s.run(ctx, limit, false)
 }
 
 // introduce says what there is and what to do with it.

@@ -66,9 +66,7 @@ CONFIG is a file with one of these to a line, as the flags have them:
 					return err
 				}
 			}
-			ctx, cancel := limited(cmd.Context(), limit)
-			defer cancel()
-			return a.runServe(ctx, links, page, show, end)
+			return a.runServe(cmd.Context(), links, page, limit, show, end)
 		},
 	}
 	f := cmd.Flags()
@@ -143,7 +141,7 @@ func readConfig(path string) ([]link, error) {
 	return links, nil
 }
 
-func (a *app) runServe(ctx context.Context, links []link, page *monitor.Options, show, end bool) error {
+func (a *app) runServe(ctx context.Context, links []link, page *monitor.Options, limit time.Duration, show, end bool) error {
 	s := a.newStation()
 	defer s.close()
 	if err := s.addAll(ctx, links, page); err != nil {
@@ -157,5 +155,5 @@ func (a *app) runServe(ctx context.Context, links []link, page *monitor.Options,
 			return err
 		}
 	}
-	return s.run(ctx, end)
+	return s.run(ctx, limit, end)
 }

@@ -127,8 +127,11 @@ func (s *station) open(ctx context.Context, l link) (hub.Bus, error) {
 
 // run works until ctx is done, or until something fails. If nothing has, it
 // returns an error that counts the entries of logs that could not be read, or nil.
-// If end is set, the end of all connections is its end too.
-func (s *station) run(outer context.Context, end bool) error {
+// If end is set, the end of all connections is its end too, and so is the limit of
+// time, if there is one: it counts from here, for opening a bus takes its own.
+func (s *station) run(outer context.Context, limit time.Duration, end bool) error {
+	outer, over := limited(outer, limit)
+	defer over()
 	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
 	var links, tasks, views sync.WaitGroup
