@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/bus"
 )
 
 // A Bus is a node on a multicast bus. It is a [hub.Bus]: any number of
@@ -24,10 +25,8 @@ type Bus struct {
 
 	pen   chan *pen        // the one there is; never closed
 	queue chan hub.Message // received and wanted; run sends, never closed
-	quit  chan struct{}    // closed by Close, once
+	life  bus.Life         // ended by run
 	once  sync.Once
-	done  chan struct{} // closed by run, its last act
-	err   error         // why run has ended, if not by Close; set before done is closed
 
 	counters counters
 }
@@ -56,8 +55,7 @@ func Open(group string, o *Options) (*Bus, error) {
 		group: netip.AddrPortFrom(addr, uint16(opts.Port)),
 		pen:   make(chan *pen, 1),
 		queue: make(chan hub.Message, queueLength),
-		quit:  make(chan struct{}),
-		done:  make(chan struct{}),
+		life:  bus.NewLife(),
 	}
 	if b.in, err = listen(b.group, ifi, opts.ReadBuffer); err != nil {
 		return nil, closedOr(err, "receive from "+b.group.String())
@@ -101,7 +99,7 @@ func (b *Bus) Send(ctx context.Context, m hub.Message) error {
 		return err
 	}
 	select {
-	case <-b.quit:
+	case <-b.life.Quit:
 		return hub.ErrClosed
 	default:
 	}
@@ -116,7 +114,7 @@ func (b *Bus) Send(ctx context.Context, m hub.Message) error {
 		case p = <-b.pen:
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-b.quit:
+		case <-b.life.Quit:
 			return hub.ErrClosed
 		}
 	}
@@ -170,33 +168,7 @@ func (b *Bus) sendError(err error) error {
 // refuses to receive for good it returns what was queued and then, each time,
 // the system's error.
 func (b *Bus) Recv(ctx context.Context) (hub.Message, error) {
-	select {
-	case <-b.quit:
-		return hub.Message{}, hub.ErrClosed
-	default:
-	}
-	select {
-	case m := <-b.queue:
-		return m, nil
-	default:
-	}
-	select {
-	case m := <-b.queue:
-		return m, nil
-	case <-ctx.Done():
-		return hub.Message{}, ctx.Err()
-	case <-b.quit:
-		return hub.Message{}, hub.ErrClosed
-	case <-b.done:
-	}
-	select {
-	case <-b.quit:
-		return hub.Message{}, hub.ErrClosed
-	case m := <-b.queue:
-		return m, nil
-	default:
-		return hub.Message{}, b.err
-	}
+	return bus.Recv(ctx, &b.life, b.queue)
 }
 
 // Close leaves the bus. It ends every blocked call with [hub.ErrClosed] and
@@ -204,11 +176,11 @@ func (b *Bus) Recv(ctx context.Context) (hub.Message, error) {
 // by several goroutines, and returns nil.
 func (b *Bus) Close() error {
 	b.once.Do(func() {
-		close(b.quit)
+		close(b.life.Quit)
 		b.askDropped() // for Stats after Close
 		b.in.Close()
 		b.out.Close()
 	})
-	<-b.done
+	<-b.life.Ended
 	return nil
 }

@@ -24,7 +24,7 @@ type receipt struct {
 
 // run receives until Close closes the socket. It is the only goroutine of a bus.
 func (b *Bus) run(r *reader) {
-	defer close(b.done)
+	defer close(b.life.Ended)
 	var dropped uint32 // what the system has told so far
 	var malformed, lost reporter
 	failures := 0
@@ -56,7 +56,7 @@ func (b *Bus) run(r *reader) {
 			default:
 				select {
 				case b.queue <- m:
-				case <-b.quit:
+				case <-b.life.Quit:
 					return false
 				}
 			}
@@ -69,7 +69,7 @@ func (b *Bus) run(r *reader) {
 			return // take says no only when the bus is closed
 		}
 		if failures++; failures == maxFailures {
-			b.err = closedOr(err, "receive from "+b.group.String())
+			b.life.Err = closedOr(err, "receive from "+b.group.String())
 			return
 		}
 	}

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/bus"
 )
 
 // A Bus is a client: a node on the channel of a server. It is a [hub.Bus]: any
@@ -21,15 +23,11 @@ type Bus struct {
 	json bool   // send frames as JSON
 	info string // channel_info
 
-	in     chan result   // received and wanted; receive sends, never closed
-	out    chan outgoing // accepted by Send; transmit receives, never closed
-	quit   chan struct{} // closed by Close, once
+	life   bus.Life              // ended by receive
+	in     chan result           // received and wanted; receive sends, never closed
+	out    *bus.Outbox[outgoing] // from Send to transmit
 	once   sync.Once
-	sends  sync.RWMutex          // held for reading by each Send; Close waits for them with it
-	last   chan struct{}         // closed by Close: out has all that it will ever have
 	failed atomic.Pointer[error] // why transmit has broken the connection
-	done   chan struct{}         // closed by receive, its last act
-	err    error                 // why receive has ended; set before done is closed
 	ended  sync.WaitGroup        // counts transmit
 
 	// tasks holds those that the server has, whenever nobody has it in hand;
@@ -83,46 +81,14 @@ func (b *Bus) ChannelInfo() string { return b.info }
 // cannot exist, [hub.ErrClosed] after Close, and when the connection has ended,
 // what Recv returns for that.
 func (b *Bus) Send(ctx context.Context, m hub.Message) error {
-	if err := m.Validate(); err != nil && ctx.Err() == nil && !b.isClosed() {
+	if err := cmp.Or(ctx.Err(), b.life.Over()); err != nil {
+		return err
+	}
+	if err := m.Validate(); err != nil {
 		return err
 	}
 	m.Flags &^= hub.Own
-	return b.put(ctx, outgoing{m: m})
-}
-
-func (b *Bus) isClosed() bool {
-	select {
-	case <-b.quit:
-		return true
-	default:
-		return false
-	}
-}
-
-func (b *Bus) put(ctx context.Context, o outgoing) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	b.sends.RLock()
-	defer b.sends.RUnlock()
-	if b.isClosed() {
-		return hub.ErrClosed
-	}
-	select {
-	case <-b.done:
-		return b.err
-	default:
-	}
-	select {
-	case b.out <- o:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-b.quit:
-		return hub.ErrClosed
-	case <-b.done:
-		return b.err
-	}
+	return b.out.Put(ctx, &b.life, outgoing{m: m})
 }
 
 // Recv returns the next message. It waits while there is none, until ctx is
@@ -133,31 +99,11 @@ func (b *Bus) put(ctx context.Context, o outgoing) error {
 // queued and then, each time, [hub.ErrClosed] if the server has ended it in the
 // regular way, a [*CloseError] if it tells something else, or the network's error.
 func (b *Bus) Recv(ctx context.Context) (hub.Message, error) {
-	if b.isClosed() {
-		return hub.Message{}, hub.ErrClosed
+	r, err := bus.Recv(ctx, &b.life, b.in)
+	if err != nil {
+		return hub.Message{}, err
 	}
-	select {
-	case r := <-b.in:
-		return r.m, r.err
-	default:
-	}
-	select {
-	case r := <-b.in:
-		return r.m, r.err
-	case <-ctx.Done():
-		return hub.Message{}, ctx.Err()
-	case <-b.quit:
-		return hub.Message{}, hub.ErrClosed
-	case <-b.done:
-	}
-	select {
-	case <-b.quit:
-		return hub.Message{}, hub.ErrClosed
-	case r := <-b.in:
-		return r.m, r.err
-	default:
-		return hub.Message{}, b.err
-	}
+	return r.m, r.err
 }
 
 // Close leaves the bus. It ends every blocked call with [hub.ErrClosed], sends
@@ -168,13 +114,11 @@ func (b *Bus) Close() error {
 	b.once.Do(func() {
 		late := time.AfterFunc(goodbye, func() { b.wire.Conn.Close() })
 		defer late.Stop()
-		close(b.quit)
-		b.sends.Lock() // quit has ended those that wait
-		close(b.last)
-		b.sends.Unlock()
+		close(b.life.Quit)
+		b.out.Close()
 		b.ended.Wait()
 		b.ws.Close(websocket.StatusNormalClosure, "")
 	})
-	<-b.done
+	<-b.life.Ended
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/bus"
 )
 
 // answerTime is how long a server may take to let a client onto its bus.
@@ -49,11 +50,9 @@ func Dial(ctx context.Context, address string, o *DialOptions) (*Bus, error) {
 		opts: opts,
 		name: u.Scheme + "://" + u.Host + u.EscapedPath(), // a query may have a token
 		wire: &wire{client: true, single: u.Scheme == "wss", watch: &closeWatch{}, pen: make(chan struct{}, 1)},
+		life: bus.NewLife(),
 		in:   make(chan result, queueLength),
-		out:  make(chan outgoing, queueLength),
-		quit: make(chan struct{}),
-		last: make(chan struct{}),
-		done: make(chan struct{}),
+		out:  bus.NewOutbox[outgoing](queueLength),
 	}
 	limited, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()

@@ -17,20 +17,12 @@ func (b *Bus) transmit() {
 	defer b.ended.Done()
 	var buf, payload []byte
 	for {
-		var o outgoing
-		select {
-		case o = <-b.out:
-		case <-b.done:
+		o, ok := b.out.Next(&b.life)
+		if !ok {
 			return
-		case <-b.last:
-			select {
-			case o = <-b.out:
-			default:
-				return
-			}
 		}
 		n := uint64(0)
-		for buf = buf[:0]; ; {
+		for buf = buf[:0]; ok; o, ok = b.out.More() {
 			switch {
 			case o.text != nil:
 				buf = b.wire.appendMessage(buf, opText, o.text)
@@ -43,10 +35,9 @@ func (b *Bus) transmit() {
 				buf = b.wire.appendMessage(buf, opBinary, payload)
 				n++
 			}
-			if len(buf) >= maxWrite || len(b.out) == 0 {
+			if len(buf) >= maxWrite {
 				break
 			}
-			o = <-b.out
 		}
 		if err := b.wire.send(buf); err != nil {
 			b.failed.Store(&err)
@@ -59,14 +50,14 @@ func (b *Bus) transmit() {
 
 // receive reads until the connection ends.
 func (b *Bus) receive() {
-	defer close(b.done)
+	defer close(b.life.Ended)
 	defer b.ws.CloseNow()
 	var buf []byte
 	var warned time.Time
 	for {
 		kind, p, err := read(b.ws, buf)
 		if err != nil {
-			b.err = b.cause(err)
+			b.life.Err = b.cause(err)
 			return
 		}
 		buf = p
@@ -86,7 +77,7 @@ func (b *Bus) receive() {
 		b.received.Add(1)
 		select {
 		case b.in <- r:
-		case <-b.quit: // and goes on reading, for the answer to the CLOSE
+		case <-b.life.Quit: // and goes on reading, for the answer to the CLOSE
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,18 +58,15 @@ func (b *Bus) SendPeriodic(ctx context.Context, m hub.Message, period, duration 
 
 // takeTasks waits while another call starts or stops a task.
 func (b *Bus) takeTasks(ctx context.Context) (map[uint32]*Task, error) {
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), b.life.Over()); err != nil {
 		return nil, err
-	}
-	if b.isClosed() {
-		return nil, hub.ErrClosed
 	}
 	select {
 	case tasks := <-b.tasks:
 		return tasks, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-b.quit:
+	case <-b.life.Quit:
 		return nil, hub.ErrClosed
 	}
 }
@@ -82,7 +80,7 @@ func (t *Task) start(ctx context.Context, m *hub.Message) error {
 	if err != nil {
 		return err
 	}
-	return t.bus.put(ctx, outgoing{text: text})
+	return t.bus.out.Put(ctx, &t.bus.life, outgoing{text: text})
 }
 
 // A periodicFrame is a frame as a periodic_start has it: without a time.
@@ -132,7 +130,7 @@ func (t *Task) Stop(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := t.bus.put(ctx, outgoing{text: text}); err != nil {
+	if err := t.bus.out.Put(ctx, &t.bus.life, outgoing{text: text}); err != nil {
 		return err
 	}
 	delete(tasks, t.m.ID)

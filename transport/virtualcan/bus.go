@@ -1,6 +1,7 @@
 package virtualcan
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/bus"
 )
 
 // A Bus is a client: a node on the channel of a server. It is a [hub.Bus]: any
@@ -17,18 +19,14 @@ type Bus struct {
 	name string // of the server
 	wire *wire
 
-	in     chan hub.Message // received and wanted; receive sends, never closed
-	out    chan hub.Message // accepted by Send; transmit receives, never closed
-	quit   chan struct{}    // closed by Close, once
+	life   bus.Life                 // ended by receive
+	in     chan hub.Message         // received and wanted; receive sends, never closed
+	out    *bus.Outbox[hub.Message] // from Send to transmit
 	once   sync.Once
-	sends  sync.RWMutex          // held for reading by each Send; Close waits for them with it
-	last   chan struct{}         // closed by Close: out has all that it will ever have
 	failed atomic.Pointer[error] // why transmit could not write
-	done   chan struct{}         // closed by receive, its last act
-	err    error                 // why receive has ended; set before done is closed
-	ended  chan struct{}         // closed by transmit, its last act
+	sent   chan struct{}         // closed by transmit, its last act
 
-	sent, received, malformed atomic.Uint64
+	transmitted, received, malformed atomic.Uint64
 }
 
 const (
@@ -47,20 +45,18 @@ type Stats struct {
 
 // Stats returns the counts so far. It may also be called after Close.
 func (b *Bus) Stats() Stats {
-	return Stats{Sent: b.sent.Load(), Received: b.received.Load(), Malformed: b.malformed.Load()}
+	return Stats{Sent: b.transmitted.Load(), Received: b.received.Load(), Malformed: b.malformed.Load()}
 }
 
 func newBus(conn net.Conn, name string, opts DialOptions) *Bus {
 	b := &Bus{
-		opts:  opts,
-		name:  name,
-		wire:  &wire{Conn: conn, readWait: opts.PacketTimeout},
-		in:    make(chan hub.Message, queueLength),
-		out:   make(chan hub.Message, queueLength),
-		quit:  make(chan struct{}),
-		last:  make(chan struct{}),
-		done:  make(chan struct{}),
-		ended: make(chan struct{}),
+		opts: opts,
+		name: name,
+		wire: &wire{Conn: conn, readWait: opts.PacketTimeout},
+		life: bus.NewLife(),
+		in:   make(chan hub.Message, queueLength),
+		out:  bus.NewOutbox[hub.Message](queueLength),
+		sent: make(chan struct{}),
 	}
 	go b.receive() // Close waits for both
 	go b.transmit()
@@ -78,18 +74,8 @@ func newBus(conn net.Conn, name string, opts DialOptions) *Bus {
 // error frame, [hub.ErrClosed] after Close, and when the connection has ended,
 // what Recv returns for that.
 func (b *Bus) Send(ctx context.Context, m hub.Message) error {
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), b.life.Over()); err != nil {
 		return err
-	}
-	b.sends.RLock()
-	defer b.sends.RUnlock()
-	if b.isClosed() {
-		return hub.ErrClosed
-	}
-	select {
-	case <-b.done:
-		return b.err
-	default:
 	}
 	if err := m.Validate(); err != nil {
 		return err
@@ -97,25 +83,7 @@ func (b *Bus) Send(ctx context.Context, m hub.Message) error {
 	if err := uncarried(&m); err != nil {
 		return err
 	}
-	select {
-	case b.out <- m:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-b.quit:
-		return hub.ErrClosed
-	case <-b.done:
-		return b.err
-	}
-}
-
-func (b *Bus) isClosed() bool {
-	select {
-	case <-b.quit:
-		return true
-	default:
-		return false
-	}
+	return b.out.Put(ctx, &b.life, m)
 }
 
 // Recv returns the next message. It waits while there is none, until ctx is
@@ -125,31 +93,7 @@ func (b *Bus) isClosed() bool {
 // has ended it returns what was queued and then, each time, [hub.ErrClosed] if
 // the server has closed it, otherwise an error that tells what broke it.
 func (b *Bus) Recv(ctx context.Context) (hub.Message, error) {
-	if b.isClosed() {
-		return hub.Message{}, hub.ErrClosed
-	}
-	select {
-	case m := <-b.in:
-		return m, nil
-	default:
-	}
-	select {
-	case m := <-b.in:
-		return m, nil
-	case <-ctx.Done():
-		return hub.Message{}, ctx.Err()
-	case <-b.quit:
-		return hub.Message{}, hub.ErrClosed
-	case <-b.done:
-	}
-	select {
-	case <-b.quit:
-		return hub.Message{}, hub.ErrClosed
-	case m := <-b.in:
-		return m, nil
-	default:
-		return hub.Message{}, b.err
-	}
+	return bus.Recv(ctx, &b.life, b.in)
 }
 
 // Close leaves the bus. It ends every blocked call with [hub.ErrClosed], sends
@@ -159,13 +103,11 @@ func (b *Bus) Recv(ctx context.Context) (hub.Message, error) {
 func (b *Bus) Close() error {
 	b.once.Do(func() {
 		b.wire.hurry(goodbye)
-		close(b.quit)
-		b.sends.Lock() // quit has ended those that wait
-		close(b.last)
-		b.sends.Unlock()
-		<-b.ended
+		close(b.life.Quit)
+		b.out.Close()
+		<-b.sent
 		b.wire.closeWrite()
 	})
-	<-b.done
+	<-b.life.Ended
 	return nil
 }

@@ -11,43 +11,37 @@ import (
 
 // transmit writes what was accepted, as much at once as is there.
 func (b *Bus) transmit() {
-	defer close(b.ended)
+	defer close(b.sent)
 	var buf []byte
 	for {
-		var m hub.Message
-		select {
-		case m = <-b.out:
-		case <-b.done:
+		m, ok := b.out.Next(&b.life)
+		if !ok {
 			return
-		case <-b.last:
-			select {
-			case m = <-b.out:
-			default:
-				return
-			}
 		}
-		n := uint64(1)
-		for buf = appendPacket(buf[:0], &m); len(b.out) > 0 && len(buf) < maxWrite; n++ {
-			m = <-b.out
+		n := uint64(0)
+		for buf = buf[:0]; ok; m, ok = b.out.More() {
 			buf = appendPacket(buf, &m)
+			if n++; len(buf) >= maxWrite {
+				break
+			}
 		}
 		if err := b.wire.send(buf); err != nil {
 			b.failed.Store(&err)
 			b.wire.hurry(time.Second) // what the server has said before is still read
 			return
 		}
-		b.sent.Add(n)
+		b.transmitted.Add(n)
 	}
 }
 
 // receive reads until the connection ends.
 func (b *Bus) receive() {
-	defer close(b.done)
+	defer close(b.life.Ended)
 	defer b.wire.Close()
 	var warned rarely
 	for {
 		if err := b.wire.fill(); err != nil {
-			b.err = b.cause(err)
+			b.life.Err = b.cause(err)
 			return
 		}
 		now := time.Now().UnixNano()
@@ -62,7 +56,7 @@ func (b *Bus) receive() {
 				continue
 			}
 			if err != nil {
-				b.err = b.cause(err)
+				b.life.Err = b.cause(err)
 				return
 			}
 			if !ok {
@@ -75,7 +69,7 @@ func (b *Bus) receive() {
 			b.received.Add(1)
 			select {
 			case b.in <- m:
-			case <-b.quit: // and goes on reading, so that the server can go on, too
+			case <-b.life.Quit: // and goes on reading, so that the server can go on, too
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package zeromcan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/bus"
 )
 
 // A Bus is a client of a server. It is a [hub.Bus]: any number of goroutines may
@@ -28,11 +30,9 @@ type Bus struct {
 	queue      chan hub.Message // received and wanted; readFrames sends, never closed
 	subscribed chan struct{}    // closed by readFrames when the server has confirmed it
 
-	quit     chan struct{} // closed by Close, once
+	life     bus.Life // ended by end, once
 	quitOnce sync.Once
-	ended    chan struct{} // closed by end, once
 	endOnce  sync.Once
-	err      error // why it has ended; set before ended is closed
 	readers  sync.WaitGroup
 
 	counters counters
@@ -57,18 +57,8 @@ func (b *Bus) Name() string { return b.name }
 // these the bus goes on. It returns [hub.ErrClosed] after Close, and why the bus
 // has ended if it has.
 func (b *Bus) Send(ctx context.Context, m hub.Message) error {
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), b.life.Over()); err != nil {
 		return err
-	}
-	select {
-	case <-b.quit: // also where it had ended before, as Recv says it
-		return hub.ErrClosed
-	default:
-	}
-	select {
-	case <-b.ended:
-		return b.err
-	default:
 	}
 	if err := m.Validate(); err != nil {
 		return err
@@ -81,8 +71,8 @@ func (b *Bus) Send(ctx context.Context, m hub.Message) error {
 	case timer = <-b.turn:
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-b.ended:
-		return b.err
+	case <-b.life.Ended:
+		return b.life.Err
 	}
 	defer func() { b.turn <- timer }()
 	if b.owed {
@@ -116,8 +106,8 @@ func (b *Bus) reply(ctx context.Context, timer *time.Timer) ([]byte, error) {
 		return reply, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-b.ended:
-		return nil, b.err
+	case <-b.life.Ended:
+		return nil, b.life.Err
 	case <-timer.C:
 		return nil, b.end(fmt.Errorf("zeromcan: %s: no reply within %v", b.address, b.opts.ReplyTime))
 	}
@@ -130,38 +120,14 @@ func (b *Bus) reply(ctx context.Context, timer *time.Timer) ([]byte, error) {
 // ended for another reason it returns what was queued and then, each time, that
 // reason; it matches [hub.ErrClosed] if the server has closed a connection.
 func (b *Bus) Recv(ctx context.Context) (hub.Message, error) {
-	select {
-	case <-b.quit:
-		return hub.Message{}, hub.ErrClosed
-	default:
-	}
-	select {
-	case m := <-b.queue:
-		return m, nil
-	default:
-	}
-	select {
-	case m := <-b.queue:
-		return m, nil
-	case <-ctx.Done():
-		return hub.Message{}, ctx.Err()
-	case <-b.ended:
-	}
-	select {
-	case <-b.quit:
-		return hub.Message{}, hub.ErrClosed
-	case m := <-b.queue:
-		return m, nil
-	default:
-		return hub.Message{}, b.err
-	}
+	return bus.Recv(ctx, &b.life, b.queue)
 }
 
 // Close leaves the server. It ends every blocked call with [hub.ErrClosed] and
 // returns when nothing of the bus is left. It may be called more than once and
 // by several goroutines, and returns nil.
 func (b *Bus) Close() error {
-	b.quitOnce.Do(func() { close(b.quit) })
+	b.quitOnce.Do(func() { close(b.life.Quit) })
 	b.end(hub.ErrClosed)
 	b.readers.Wait()
 	return nil
@@ -171,13 +137,13 @@ func (b *Bus) Close() error {
 // for which it has.
 func (b *Bus) end(err error) error {
 	b.endOnce.Do(func() {
-		b.err = err
-		close(b.ended)
+		b.life.Err = err
+		close(b.life.Ended)
 		b.calls.Close()
 		b.frames.Close()
 	})
-	<-b.ended
-	return b.err
+	<-b.life.Ended
+	return b.life.Err
 }
 
 // lost returns the reason for the end that err, of a connection, is.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/bus"
 )
 
 const (
@@ -42,8 +43,7 @@ func Dial(ctx context.Context, address string, o *DialOptions) (*Bus, error) {
 		replies:    make(chan []byte, 1),
 		queue:      make(chan hub.Message, queueLength),
 		subscribed: make(chan struct{}),
-		quit:       make(chan struct{}),
-		ended:      make(chan struct{}),
+		life:       bus.NewLife(),
 	}
 	b.calls, err = connect(ctx, address, "REQ", []string{"REP", "ROUTER"}, b.introduce)
 	if err != nil {
@@ -63,8 +63,8 @@ func Dial(ctx context.Context, address string, o *DialOptions) (*Bus, error) {
 	select {
 	case <-b.subscribed:
 	case <-timer.C:
-	case <-b.ended:
-		err = b.err
+	case <-b.life.Ended:
+		err = b.life.Err
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
@@ -218,7 +218,7 @@ func (b *Bus) readFrames() {
 		b.counters.received.Add(1) // first: who has received it finds it counted
 		select {
 		case b.queue <- m:
-		case <-b.ended:
+		case <-b.life.Ended:
 			return
 		}
 	}
