@@ -11,10 +11,11 @@ import (
 
 	"github.com/canhub-go/canhub/canlog"
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/golden"
 )
 
-// golden returns a file of testdata/logs.
-func golden(t testing.TB, name string) string {
+// logFile returns a file of testdata/logs.
+func logFile(t testing.TB, name string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", "logs", name))
 	if err != nil {
@@ -27,14 +28,14 @@ func golden(t testing.TB, name string) string {
 func goldenEntries(t testing.TB) []canlog.Entry {
 	t.Helper()
 	var manifest struct{ Frames []frame }
-	load(t, "logs/manifest.json", &manifest)
+	golden.LoadInto(t, "logs/manifest.json", &manifest)
 	if len(manifest.Frames) != 33 {
 		t.Fatalf("manifest.json has %d frames", len(manifest.Frames))
 	}
 	var entries []canlog.Entry
 	for _, f := range manifest.Frames {
 		e := sent(entry(0, fmt.Sprintf("can%v", f.Channel), f.message(t)))
-		e.Message.Timestamp = nanoseconds(t, f.Timestamp)
+		e.Message.Timestamp = golden.Nanoseconds(t, f.Timestamp)
 		if f.IsRx {
 			e = received(e)
 		}
@@ -63,7 +64,7 @@ func TestASCOfPythonCANAndLog2ascIsRead(t *testing.T) {
 			e.Message.Timestamp -= e.Message.Timestamp % 100_000
 		},
 	} {
-		got := readAs(t, golden(t, name), utc(canlog.ASC))
+		got := readAs(t, logFile(t, name), utc(canlog.ASC))
 		want := goldenEntries(t)
 		if len(got) != len(want) {
 			t.Errorf("%s: %d entries, want %d", name, len(got), len(want))
@@ -87,7 +88,7 @@ func TestASCOfPythonCANAndLog2ascIsRead(t *testing.T) {
 }
 
 func TestASCIsWrittenAsPythonCANDoesIt(t *testing.T) {
-	want := golden(t, "python_can_abs.asc")
+	want := logFile(t, "python_can_abs.asc")
 	entries := readAs(t, want, utc(canlog.ASC))
 	got := write(t, &canlog.WriterOptions{Format: canlog.ASC, Location: time.UTC}, entries...)
 	// In the first line python-can has the day of the conversion.

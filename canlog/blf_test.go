@@ -19,7 +19,7 @@ import (
 
 func TestBLFOfPythonCANIsRead(t *testing.T) {
 	for name, skipped := range map[string]uint64{"zlib": 0, "plain": 0, "small_containers": 0, "marker": 1} {
-		r := canlog.NewReaderWith(strings.NewReader(golden(t, "python_can_"+name+".blf")), name, utc(canlog.BLF))
+		r := canlog.NewReaderWith(strings.NewReader(logFile(t, "python_can_"+name+".blf")), name, utc(canlog.BLF))
 		i, want := 0, goldenEntries(t)
 		for got, err := range r.Entries() {
 			if err != nil {
@@ -47,7 +47,7 @@ func TestBLFOfPythonCANIsRead(t *testing.T) {
 
 // blfFile is a file with the header of a golden one and containers.
 func blfFile(t testing.TB, containers ...[]byte) string {
-	return golden(t, "python_can_zlib.blf")[:144] + string(bytes.Join(containers, nil))
+	return logFile(t, "python_can_zlib.blf")[:144] + string(bytes.Join(containers, nil))
 }
 
 // container returns contents as a container with a method, that tells size.

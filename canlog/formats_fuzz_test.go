@@ -9,6 +9,7 @@ import (
 
 	"github.com/canhub-go/canhub/canlog"
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/golden"
 )
 
 // The fuzz targets of the formats: no input makes a reader panic or return a
@@ -30,12 +31,12 @@ func FuzzASCReader(f *testing.F) {
 
 func FuzzBLFReader(f *testing.F) {
 	for _, name := range []string{"zlib", "plain", "small_containers", "marker"} {
-		f.Add([]byte(golden(f, "python_can_"+name+".blf")))
+		f.Add([]byte(logFile(f, "python_can_"+name+".blf")))
 	}
 	var inputs []struct {
 		Hex string `json:"wire_hex"`
 	}
-	load(f, "log_inputs.json", &inputs)
+	golden.LoadInto(f, "log_inputs.json", &inputs)
 	for _, in := range inputs {
 		if log, err := hex.DecodeString(in.Hex); err == nil && len(log) > 0 {
 			f.Add(log)

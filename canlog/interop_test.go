@@ -12,6 +12,7 @@ import (
 
 	"github.com/canhub-go/canhub/canlog"
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/golden"
 )
 
 // peer is a program for python-can. It reads or writes the log argv[2], and
@@ -196,14 +197,7 @@ func TestWeReadWhatPythonCANWrites(t *testing.T) {
 				if e.Dir == canlog.DirUnknown {
 					e.Dir = canlog.DirReceived
 				}
-				m := e.Message
-				f := frame{
-					ID: m.ID, Extended: m.Flags&hub.Extended != 0, Remote: m.Flags&hub.Remote != 0,
-					Error: m.Flags&hub.Error != 0, FD: m.Flags&hub.FDF != 0, BRS: m.Flags&hub.BRS != 0,
-					ESI: m.Flags&hub.ESI != 0, Len: int(m.Len), Data: fmt.Sprintf("%x", m.Bytes()),
-					Timestamp: json.Number(fmt.Sprintf("%d.%09d", m.Timestamp/1e9, m.Timestamp%1e9)),
-					Channel:   e.Channel, IsRx: e.Dir == canlog.DirReceived,
-				}
+				f := frame{Frame: golden.FrameOf(e.Message), Channel: e.Channel, IsRx: e.Dir == canlog.DirReceived}
 				if !c.theirs(&e) {
 					continue
 				}

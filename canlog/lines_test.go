@@ -7,6 +7,7 @@ import (
 
 	"github.com/canhub-go/canhub/canlog"
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/golden"
 )
 
 // Every odd line of candump_lines.json, and whether it is a frame. The rule is
@@ -75,7 +76,7 @@ func TestOddLinesAreReadOrRefusedWithColumnAndReason(t *testing.T) {
 		Channel any
 		Frame   *frame
 	}
-	load(t, "candump_lines.json", &vectors)
+	golden.LoadInto(t, "candump_lines.json", &vectors)
 	if len(vectors) != len(oddLines) {
 		t.Errorf("%d lines in the file, %d in this test", len(vectors), len(oddLines))
 	}

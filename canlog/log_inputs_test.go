@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/canhub-go/canhub/canlog"
+	"github.com/canhub-go/canhub/internal/golden"
 )
 
 // odd tells where we do not do with a log of log_inputs.json what python-can
@@ -43,7 +44,7 @@ func TestOddLogsAreReadAsPythonCANDoesItOrWithAnError(t *testing.T) {
 		Hex    string `json:"wire_hex"`
 		Frames []frame
 	}
-	load(t, "log_inputs.json", &inputs)
+	golden.LoadInto(t, "log_inputs.json", &inputs)
 	left := len(odd)
 	for _, in := range inputs {
 		f, log := canlog.ASC, in.Text
@@ -102,7 +103,7 @@ func inputEntry(t *testing.T, name string, f frame) canlog.Entry {
 	}
 	if f.Error && strings.HasPrefix(name, "asc_") { // nothing is told of it
 		m := busError
-		m.Timestamp = nanoseconds(t, f.Timestamp)
+		m.Timestamp = golden.Nanoseconds(t, f.Timestamp)
 		return canlog.Entry{Channel: channel, Message: m}
 	}
 	e := canlog.Entry{Channel: channel, Message: f.message(t), Dir: canlog.DirSent}

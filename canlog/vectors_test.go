@@ -1,11 +1,8 @@
 package canlog_test
 
 import (
-	"bytes"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"math/big"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,74 +11,26 @@ import (
 
 	"github.com/canhub-go/canhub/canlog"
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/golden"
 )
 
 // The files in testdata were made by running candump of can-utils, the new one
 // of 2026 (v2025.01-81) and the old one of Debian (2020.11.0), asc2log of both,
 // and python-can.
 
-// A frame is a CAN frame in the files of testdata.
+// A frame is one of these files, with what only logs have.
 type frame struct {
-	ID        uint32      `json:"id"`
-	Extended  bool        `json:"extended"`
-	Remote    bool        `json:"rtr"`
-	Error     bool        `json:"error"`
-	FD        bool        `json:"fd"`
-	BRS       bool        `json:"brs"`
-	ESI       bool        `json:"esi"`
-	Len       int         `json:"dlc"` // in bytes
-	Data      string      `json:"data_hex"`
-	Timestamp json.Number `json:"timestamp"` // seconds
-	Channel   any         `json:"channel"`   // in manifest.json: the n of "can<n>"
-	IsRx      bool        `json:"is_rx"`     // in manifest.json
+	golden.Frame
+	Channel any  `json:"channel"` // in manifest.json: the n of "can<n>"
+	IsRx    bool `json:"is_rx"`   // in manifest.json
 }
 
 // message returns f as a Message. The text form of an error frame does not
 // show Extended.
 func (f frame) message(t testing.TB) hub.Message {
 	t.Helper()
-	m := hub.Message{ID: f.ID, Len: uint8(f.Len), Timestamp: nanoseconds(t, f.Timestamp)}
-	for flag, set := range map[hub.Flags]bool{
-		hub.Extended: f.Extended && !f.Error, hub.Remote: f.Remote, hub.Error: f.Error,
-		hub.FDF: f.FD, hub.BRS: f.BRS, hub.ESI: f.ESI,
-	} {
-		if set {
-			m.Flags |= flag
-		}
-	}
-	data, err := hex.DecodeString(f.Data)
-	if err != nil || !f.Remote && len(data) != f.Len {
-		t.Fatalf("frame %+v: data does not fit: %v", f, err)
-	}
-	copy(m.Data[:], data)
-	return m
-}
-
-// nanoseconds reads decimal seconds exactly.
-func nanoseconds(t testing.TB, seconds json.Number) int64 {
-	t.Helper()
-	r, ok := new(big.Rat).SetString(string(seconds))
-	if !ok {
-		t.Fatalf("time %q is no number", seconds)
-	}
-	r.Mul(r, big.NewRat(1e9, 1))
-	if !r.IsInt() || !r.Num().IsInt64() {
-		t.Fatalf("time %q does not fit in nanoseconds", seconds)
-	}
-	return r.Num().Int64()
-}
-
-func load(t testing.TB, name string, into any) {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	if err := d.Decode(into); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
+	f.Extended = f.Extended && !f.Error
+	return f.Message(t)
 }
 
 // asOld gives a log of new candump the flags digit of CAN FD frames that old
@@ -107,7 +56,7 @@ func TestEveryFrameOfCandumpIsReadAndWritten(t *testing.T) {
 		N         string `json:"candump_N"`
 		PythonCAN string `json:"python_can_writer"`
 	}
-	load(t, "candump.json", &vectors)
+	golden.LoadInto(t, "candump.json", &vectors)
 	if len(vectors) < 100 {
 		t.Fatalf("candump.json has only %d vectors", len(vectors))
 	}
@@ -167,7 +116,7 @@ func TestLogFilesAreReadFrameByFrameAndWrittenBack(t *testing.T) {
 			Differences []map[string]any `json:"read_back_differences"` // of python-can's reader
 		}
 	}
-	load(t, "logs/manifest.json", &manifest)
+	golden.LoadInto(t, "logs/manifest.json", &manifest)
 
 	// What the writer of a log has changed in the frames. Nobody but
 	// "candump -x", asc2log and python-can writes directions.
@@ -235,7 +184,7 @@ func TestLogFilesAreReadFrameByFrameAndWrittenBack(t *testing.T) {
 				how.changed(&want)
 				if how.newTime { // python-can's reader tells which
 					seconds, _ := file.Differences[i]["timestamp"].(json.Number)
-					want.Message.Timestamp = nanoseconds(t, seconds)
+					want.Message.Timestamp = golden.Nanoseconds(t, seconds)
 				}
 				if got[i] != want {
 					t.Errorf("frame %d: %s\nwant     %s", i, show(got[i]), show(want))
@@ -257,7 +206,7 @@ func TestChannelNamesAreAlignedAsCandumpDoesIt(t *testing.T) {
 		Name  string
 		Lines json.RawMessage `json:"wire_text"`
 	}
-	load(t, "candump_modes.json", &modes)
+	golden.LoadInto(t, "candump_modes.json", &modes)
 	tested := 0
 	for _, mode := range modes {
 		if !strings.HasPrefix(mode.Name, "-L") {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/golden"
 	"github.com/canhub-go/canhub/transport/multicast"
 )
 
@@ -71,7 +72,7 @@ func TestEmptyMapIsNoData(t *testing.T) {
 
 func TestTruncatedAtAnyByteIsAnError(t *testing.T) {
 	for _, v := range goodVectors(t) {
-		wire := unhex(t, v.Wire)
+		wire := golden.Hex(t, v.Wire)
 		for n := range wire {
 			if m, err := decode(wire[:n]); err == nil {
 				t.Errorf("%s: %d of %d bytes decoded as %v", v.Name, n, len(wire), m)
@@ -186,7 +187,7 @@ func TestErrorsNameWhatIsWrong(t *testing.T) {
 // and is valid comes out again when it is sent on.
 func FuzzDecode(f *testing.F) {
 	for _, v := range append(goodVectors(f), malformedVectors(f)...) {
-		f.Add(unhex(f, v.Wire))
+		f.Add(golden.Hex(f, v.Wire))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := decode(b)

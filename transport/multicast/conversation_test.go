@@ -8,6 +8,7 @@ import (
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/canhub-go/canhub/internal/golden"
 	"github.com/canhub-go/canhub/transport/multicast"
 )
 
@@ -61,8 +62,8 @@ func TestLivePythonAndWeAgreeOnTimes(t *testing.T) {
 			}
 
 			start := time.Now()
-			stamped := frame{ID: 1, Timestamp: "1700000000.5"} // it is not delivered
-			startPython(t, group, lines(t, []frame{stamped, stamped}), "send").end(t)
+			stamped := golden.Frame{ID: 1, Timestamp: "1700000000.5"} // it is not delivered
+			startPython(t, group, lines(t, []golden.Frame{stamped, stamped}), "send").end(t)
 			for _, m := range receiveAll(t, b, 2) {
 				between(t, m, start, time.Now())
 			}
@@ -92,11 +93,11 @@ func distinct(t *testing.T, got []hub.Message) {
 
 func numbered(id uint32) hub.Message { return hub.Ext(id, byte(id), byte(id>>8), 3, 4, 5, 6, 7, 8) }
 
-func numberedFrames() []frame {
-	var frames []frame
+func numberedFrames() []golden.Frame {
+	var frames []golden.Frame
 	for id := range uint32(many) {
 		m := numbered(id)
-		frames = append(frames, frame{ID: id, Extended: true, Len: 8, Timestamp: "0", Data: fmt.Sprintf("%x", m.Bytes())})
+		frames = append(frames, golden.Frame{ID: id, Extended: true, Len: 8, Timestamp: "0", Data: fmt.Sprintf("%x", m.Bytes())})
 	}
 	return frames
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/canhub-go/canhub/internal/golden"
 	"github.com/canhub-go/canhub/transport/multicast"
 )
 
@@ -67,11 +68,18 @@ func (p *python) end(t *testing.T) []hub.Message {
 	t.Helper()
 	var got []hub.Message
 	for p.lines.Scan() {
-		var f frame
+		var f struct {
+			golden.Frame
+			Received float64 `json:"received"` // seconds, where python-can replaces the time
+		}
 		if err := json.Unmarshal(p.lines.Bytes(), &f); err != nil {
 			t.Fatalf("python printed %q: %v", p.lines.Text(), err)
 		}
-		got = append(got, f.message(t))
+		m := f.Message(t)
+		if f.Timestamp == "" {
+			m.Timestamp = int64(f.Received * 1e9)
+		}
+		got = append(got, m)
 	}
 	if err := p.cmd.Wait(); err != nil {
 		t.Fatalf("python: %v\n%s", err, p.stderr.String())
@@ -107,10 +115,10 @@ func recvWith(t *testing.T, group string, b *multicast.Bus, send func(), filters
 
 // vectorMessages are every kind of frame, as they come out of a Bus: an error
 // frame of many classes is not marked Extended.
-func vectorMessages(t *testing.T) (sent []frame, want []hub.Message) {
+func vectorMessages(t *testing.T) (sent []golden.Frame, want []hub.Message) {
 	t.Helper()
 	for _, v := range goodVectors(t) {
-		m := v.Frame.message(t)
+		m := v.Frame.Message(t)
 		if m.Flags&hub.Error != 0 && m.ID > 0x7FF {
 			m.Flags &^= hub.Extended
 		}
@@ -120,7 +128,7 @@ func vectorMessages(t *testing.T) (sent []frame, want []hub.Message) {
 	return sent, want
 }
 
-func lines(t *testing.T, frames []frame) string {
+func lines(t *testing.T, frames []golden.Frame) string {
 	t.Helper()
 	var b strings.Builder
 	for _, f := range frames {
@@ -146,7 +154,7 @@ func TestLivePythonReceivesEveryKindOfFrame(t *testing.T) {
 				t.Fatalf("python received %d messages, want %d", len(got), len(msgs))
 			}
 			for i, v := range goodVectors(t) {
-				if want := v.Frame.message(t); !got[i].Equal(want) {
+				if want := v.Frame.Message(t); !got[i].Equal(want) {
 					t.Errorf("%s: python received %v, want %v", v.Name, got[i], want)
 				}
 			}
@@ -218,9 +226,9 @@ func TestLiveStreamFromPythonIsCompleteOrCounted(t *testing.T) {
 	for family, group := range groups {
 		t.Run(family, func(t *testing.T) {
 			b, other := open(t, group, nil), open(t, group, nil)
-			var frames []frame
+			var frames []golden.Frame
 			for i := range uint32(number) {
-				frames = append(frames, frame{
+				frames = append(frames, golden.Frame{
 					ID: i, Extended: true, Len: 8, Data: "0102030405060708", Timestamp: "0",
 				})
 			}

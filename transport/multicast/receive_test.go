@@ -13,6 +13,7 @@ import (
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/canhub-go/canhub/internal/golden"
 	"github.com/canhub-go/canhub/transport/multicast"
 )
 
@@ -98,7 +99,7 @@ func TestBusWithoutFDPassesOverOddFDFramesAsPythonDoes(t *testing.T) {
 	var ignored uint64
 	for _, v := range malformedVectors(t) {
 		if strings.HasPrefix(v.NoFD, "silently ignored") {
-			write(t, c, unhex(t, v.Wire))
+			write(t, c, golden.Hex(t, v.Wire))
 			ignored++
 		}
 	}
@@ -154,7 +155,7 @@ func TestMalformedDatagramsAreCountedAndHaveNoEffectOnTheNext(t *testing.T) {
 			for i, v := range malformedVectors(t) {
 				// What follows is not affected, so it all comes in this order.
 				var want []hub.Message
-				wire := unhex(t, v.Wire)
+				wire := golden.Hex(t, v.Wire)
 				if m, err := decode(wire); err == nil && m.Validate() == nil {
 					want = append(want, m)
 				} else {

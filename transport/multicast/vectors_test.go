@@ -2,11 +2,6 @@ package multicast_test
 
 import (
 	"bytes"
-	"encoding/hex"
-	"encoding/json"
-	"math/big"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -14,6 +9,7 @@ import (
 	"github.com/tinylib/msgp/msgp"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/golden"
 	"github.com/canhub-go/canhub/transport/multicast"
 )
 
@@ -21,100 +17,20 @@ import (
 // udp_multicast.json by recording what it sends, udp_multicast_malformed.json
 // by sending datagrams to it and noting what it does.
 
-// A frame is a CAN frame in these files.
-type frame struct {
-	ID        uint32      `json:"id"`
-	Extended  bool        `json:"extended"`
-	Remote    bool        `json:"rtr"`
-	Error     bool        `json:"error"`
-	FD        bool        `json:"fd"`
-	BRS       bool        `json:"brs"`
-	ESI       bool        `json:"esi"`
-	Len       int         `json:"dlc"` // in bytes
-	Data      string      `json:"data_hex"`
-	Timestamp json.Number `json:"timestamp"` // seconds; "" where Python replaced it
-
-	Received float64 `json:"received,omitempty"` // seconds; only what peer.py prints
-}
-
 type vector struct {
-	Name      string `json:"name"`
-	Frame     *frame `json:"frame"`
-	Wire      string `json:"wire_hex"`
-	Direction string `json:"direction"`
-	Group     string `json:"group"`
-	Reaction  string `json:"peer_reaction"`
-	NoFD      string `json:"fd_off_reaction"`
+	Name      string        `json:"name"`
+	Frame     *golden.Frame `json:"frame"`
+	Wire      string        `json:"wire_hex"`
+	Direction string        `json:"direction"`
+	Group     string        `json:"group"`
+	Reaction  string        `json:"peer_reaction"`
+	NoFD      string        `json:"fd_off_reaction"`
 }
 
-func (f *frame) message(t testing.TB) hub.Message {
-	t.Helper()
-	m := hub.Message{ID: f.ID, Len: uint8(f.Len)}
-	for flag, set := range map[hub.Flags]bool{
-		hub.Extended: f.Extended, hub.Remote: f.Remote, hub.Error: f.Error,
-		hub.FDF: f.FD, hub.BRS: f.BRS, hub.ESI: f.ESI,
-	} {
-		if set {
-			m.Flags |= flag
-		}
-	}
-	data := unhex(t, f.Data)
-	if !f.Remote && len(data) != f.Len {
-		t.Fatalf("frame %+v: data does not fit", f)
-	}
-	copy(m.Data[:], data)
-	if f.Timestamp != "" {
-		m.Timestamp = nanoseconds(t, f.Timestamp)
-	} else {
-		m.Timestamp = int64(f.Received * 1e9)
-	}
-	return m
+func goodVectors(t testing.TB) []vector { return golden.Load[vector](t, "udp_multicast.json", 128) }
+func malformedVectors(t testing.TB) []vector {
+	return golden.Load[vector](t, "udp_multicast_malformed.json", 150)
 }
-
-// nanoseconds reads decimal seconds exactly.
-func nanoseconds(t testing.TB, seconds json.Number) int64 {
-	t.Helper()
-	r, ok := new(big.Rat).SetString(string(seconds))
-	if !ok {
-		t.Fatalf("time %q is no number", seconds)
-	}
-	r.Mul(r, big.NewRat(1e9, 1))
-	if !r.IsInt() || !r.Num().IsInt64() {
-		t.Fatalf("time %q does not fit in nanoseconds", seconds)
-	}
-	return r.Num().Int64()
-}
-
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// load reads a file of testdata that has n vectors.
-func load(t testing.TB, name string, n int) []vector {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	var vectors []vector
-	if err := d.Decode(&vectors); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	if len(vectors) != n {
-		t.Fatalf("%s has %d vectors, want %d", name, len(vectors), n)
-	}
-	return vectors
-}
-
-func goodVectors(t testing.TB) []vector      { return load(t, "udp_multicast.json", 128) }
-func malformedVectors(t testing.TB) []vector { return load(t, "udp_multicast_malformed.json", 150) }
 
 // withoutChannel puts nil for the channel that some of the Python programs have
 // put into their messages. A hub.Message has no place for one.
@@ -131,12 +47,12 @@ func withoutChannel(t testing.TB, wire []byte) []byte {
 func TestEveryFrameOfPythonIsEncodedByteForByte(t *testing.T) {
 	for _, v := range goodVectors(t) {
 		t.Run(v.Name, func(t *testing.T) {
-			m := v.Frame.message(t)
+			m := v.Frame.Message(t)
 			got, err := multicast.AppendMessage([]byte("before"), &m)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := append([]byte("before"), withoutChannel(t, unhex(t, v.Wire))...)
+			want := append([]byte("before"), withoutChannel(t, golden.Hex(t, v.Wire))...)
 			if !bytes.Equal(got, want) {
 				t.Errorf("encoded %v\n%x\nwant\n%x", m, got, want)
 			}
@@ -147,9 +63,9 @@ func TestEveryFrameOfPythonIsEncodedByteForByte(t *testing.T) {
 func TestEveryFrameOfPythonIsDecoded(t *testing.T) {
 	for _, v := range goodVectors(t) {
 		t.Run(v.Name, func(t *testing.T) {
-			want := v.Frame.message(t)
+			want := v.Frame.Message(t)
 			var got hub.Message
-			if err := multicast.Decode(&got, unhex(t, v.Wire)); err != nil {
+			if err := multicast.Decode(&got, golden.Hex(t, v.Wire)); err != nil {
 				t.Fatal(err)
 			}
 			// The nearest double to a time is up to 120 ns off in our days.
@@ -173,7 +89,7 @@ func TestEveryFrameOfPythonIsDecoded(t *testing.T) {
 func TestEveryOddDatagramIsReadAsPythonReadsIt(t *testing.T) {
 	for _, v := range malformedVectors(t) {
 		t.Run(v.Name, func(t *testing.T) {
-			wire := unhex(t, v.Wire)
+			wire := golden.Hex(t, v.Wire)
 			before := bytes.Clone(wire)
 			var got hub.Message
 			err := multicast.Decode(&got, wire)
@@ -193,7 +109,7 @@ func TestEveryOddDatagramIsReadAsPythonReadsIt(t *testing.T) {
 			case err != nil:
 				t.Fatalf("%v, want it to be accepted as in Python", err)
 			default:
-				want := v.Frame.message(t)
+				want := v.Frame.Message(t)
 				got.Timestamp, want.Timestamp = 0, 0
 				if got != want {
 					t.Errorf("decoded %+v\nwant %+v", got, want)

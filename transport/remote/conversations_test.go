@@ -10,6 +10,7 @@ import (
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/canhub-go/canhub/internal/golden"
 )
 
 // A conversation is what Python's client and server said to each other, on one
@@ -48,7 +49,7 @@ func (s *speaker) waitsForData() bool {
 
 // Our server gives Python's client the answers that Python's server gave.
 func TestConversationsOfPython(t *testing.T) {
-	for _, v := range load[conversation](t, "remote_conversations.json", 10) {
+	for _, v := range golden.Load[conversation](t, "remote_conversations.json", 10) {
 		if v.Name == "bus_open_failure" || v.Name == "periodic_two_messages_same_id" {
 			continue // the settings mean nothing here, and a second stop is no fault
 		}
@@ -107,7 +108,7 @@ func (s *speaker) say(t *testing.T) {
 	t.Helper()
 	next := s.steps[0]
 	s.steps = s.steps[1:]
-	p := unhex(t, next.Payload)
+	p := golden.Hex(t, next.Payload)
 	if next.Text != nil {
 		p = []byte(*next.Text)
 	}
@@ -139,7 +140,7 @@ func (s *speaker) hear(t *testing.T, conversation string) {
 	}
 	switch {
 	case op == opClose:
-		if len(p) != 0 && !bytes.Equal(p, unhex(t, next.Payload)) {
+		if len(p) != 0 && !bytes.Equal(p, golden.Hex(t, next.Payload)) {
 			t.Errorf("CLOSE %x; Python: %s", p, next.Payload)
 		}
 	case next.Text != nil && strings.Contains(*next.Text, busResponse):
@@ -155,7 +156,7 @@ func (s *speaker) hear(t *testing.T, conversation string) {
 		if err := decodeBinary(&got, p); err != nil {
 			t.Fatalf("%x: %v", p, err)
 		}
-		if err := decodeBinary(&want, unhex(t, next.Payload)); err != nil {
+		if err := decodeBinary(&want, golden.Hex(t, next.Payload)); err != nil {
 			t.Fatal(err)
 		}
 		got.Flags &^= hub.Own

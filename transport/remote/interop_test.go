@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -19,6 +17,7 @@ import (
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/canhub-go/canhub/internal/golden"
 )
 
 // python returns a command that runs testdata/peer.py. Where CANHUB_INTEROP is
@@ -80,11 +79,11 @@ func (p *peer) end(t *testing.T) []hub.Message {
 	}
 	var got []hub.Message
 	for p.lines.Scan() {
-		var f frame
+		var f golden.Frame
 		if err := json.Unmarshal(p.lines.Bytes(), &f); err != nil {
 			t.Fatalf("python printed %q: %v", p.lines.Text(), err)
 		}
-		got = append(got, f.message(t))
+		got = append(got, f.Raw(t))
 	}
 	if err := p.cmd.Wait(); err != nil {
 		t.Fatalf("python: %v\n%s", err, p.stderr.String())
@@ -107,19 +106,11 @@ var forms = map[string]func(http.Handler) http.Handler{
 // plenty is room for what a slow client has not taken yet.
 var plenty = &Options{Queue: 16384}
 
-func frameOf(m hub.Message) frame {
-	return frame{
-		ID: m.ID, Extended: m.Flags&hub.Extended != 0, Remote: m.Flags&hub.Remote != 0, Error: m.Flags&hub.Error != 0,
-		FD: m.Flags&hub.FDF != 0, BRS: m.Flags&hub.BRS != 0, ESI: m.Flags&hub.ESI != 0,
-		Len: int(m.Len), Data: hex.EncodeToString(m.Bytes()), Timestamp: json.Number(fmt.Sprint(seconds(m.Timestamp))),
-	}
-}
-
 func lines(t *testing.T, msgs []hub.Message) io.Reader {
 	t.Helper()
 	var b bytes.Buffer
 	for _, m := range msgs {
-		line, err := json.Marshal(frameOf(m))
+		line, err := json.Marshal(golden.FrameOf(m))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +123,7 @@ func lines(t *testing.T, msgs []hub.Message) io.Reader {
 func everyKind(t *testing.T) []hub.Message {
 	var msgs []hub.Message
 	for _, v := range binaryVectors(t) {
-		msgs = append(msgs, v.Frame.message(t))
+		msgs = append(msgs, v.Frame.Raw(t))
 	}
 	for i := range uint32(10_000) {
 		m := hub.Ext(0x10000+i, 1, 2, 3, 4, 5, 6, 7, 8)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/canhub-go/canhub/internal/golden"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -52,13 +54,13 @@ const answer101 = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nCon
 
 // A reaction is what a server of the vectors says.
 type reaction struct {
-	Name    string   `json:"name"`
-	Section string   `json:"section"`
-	Frame   *frame   `json:"frame"`
-	Opcode  int      `json:"opcode"`
-	Hex     string   `json:"wire_hex"`
-	Text    *string  `json:"wire_text"`
-	Raw     []string `json:"ws_frames_hex"`
+	Name    string        `json:"name"`
+	Section string        `json:"section"`
+	Frame   *golden.Frame `json:"frame"`
+	Opcode  int           `json:"opcode"`
+	Hex     string        `json:"wire_hex"`
+	Text    *string       `json:"wire_text"`
+	Raw     []string      `json:"ws_frames_hex"`
 	Server  struct {
 		Head string `json:"response_head"`
 	} `json:"-"`
@@ -72,7 +74,7 @@ type reaction struct {
 
 func reactions(t *testing.T, section string) (some []reaction) {
 	t.Helper()
-	for _, v := range load[reaction](t, "remote_client_reactions.json", 58) {
+	for _, v := range golden.Load[reaction](t, "remote_client_reactions.json", 58) {
 		if v.Section == section {
 			json.Unmarshal(v.RawServer, &v.Server)
 			some = append(some, v)
@@ -124,7 +126,7 @@ func TestFirstMessageOfTheServer(t *testing.T) {
 				for _, f := range v.Frames {
 					p := []byte(f.Payload)
 					if f.Opcode != opText {
-						p = unhex(t, f.Payload)
+						p = golden.Hex(t, f.Payload)
 					}
 					c.Write(appendFrameOf(byte(f.Opcode), string(p)))
 				}
@@ -164,10 +166,10 @@ func TestOddMessagesOfServers(t *testing.T) {
 				c.frame()
 				c.Write(appendFrameOf(opText, `{"type": "bus_response", "payload": {"channel_info": 5}}`))
 				for _, f := range v.Raw {
-					c.Write(unhex(t, f))
+					c.Write(golden.Hex(t, f))
 				}
 				if v.Raw == nil {
-					p := unhex(t, v.Hex)
+					p := golden.Hex(t, v.Hex)
 					if v.Text != nil {
 						p = []byte(*v.Text)
 					}
@@ -204,8 +206,8 @@ func TestOddMessagesOfServers(t *testing.T) {
 			if v.Name == "session_error_event" {
 				want = append(want, (&EventError{"oopsA"}).Error())
 			}
-			if v.Frame != nil && v.Frame.possible(t) && v.Name != "session_reserved_opcode_then_frame" && v.Name != "session_masked_server_frame" {
-				m := v.Frame.message(t)
+			if v.Frame != nil && possible(t, v.Frame) && v.Name != "session_reserved_opcode_then_frame" && v.Name != "session_masked_server_frame" {
+				m := v.Frame.Raw(t)
 				want = append(want, m.String())
 			}
 			if v.Name == "session_two_frames_one_segment" {

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/canhub-go/canhub/internal/golden"
+
 	"github.com/canhub-go/canhub/hub/hubtest"
 )
 
@@ -30,7 +32,7 @@ func TestHandshakesOfPython(t *testing.T) {
 	}
 	h := hubtest.New(t)
 	address := serve(t, h, nil)
-	for _, v := range load[handshake](t, "remote_handshake.json", 42) {
+	for _, v := range golden.Load[handshake](t, "remote_handshake.json", 42) {
 		if v.Kind != "handshake" {
 			continue
 		}

@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/canhub-go/canhub/internal/golden"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -115,15 +117,15 @@ type writer struct {
 func (w writer) Write(p []byte) (int, error) { w.write(p); return len(p), nil }
 
 func TestEveryFrameOfPythonHasTheSameHead(t *testing.T) {
-	for _, v := range load[vector](t, "remote_wsframes.json", 28) {
+	for _, v := range golden.Load[vector](t, "remote_wsframes.json", 28) {
 		w := &wire{}
-		got := w.appendMessage(nil, byte(v.Opcode), unhex(t, v.Payload))
+		got := w.appendMessage(nil, byte(v.Opcode), golden.Hex(t, v.Payload))
 		if v.Mask != "" {
-			k := unhex(t, v.Mask)
+			k := golden.Hex(t, v.Mask)
 			key := uint32(k[0])<<24 | uint32(k[1])<<16 | uint32(k[2])<<8 | uint32(k[3])
-			got = appendMasked(nil, byte(v.Opcode), unhex(t, v.Payload), key)
+			got = appendMasked(nil, byte(v.Opcode), golden.Hex(t, v.Payload), key)
 		}
-		if want := unhex(t, v.Hex); !bytes.Equal(got, want) {
+		if want := golden.Hex(t, v.Hex); !bytes.Equal(got, want) {
 			t.Errorf("%s: %x, want %x", v.Name, got, want)
 		}
 		if n := frameLen(got); n != len(got) {

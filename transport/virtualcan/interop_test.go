@@ -17,6 +17,7 @@ import (
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/canhub-go/canhub/internal/golden"
 )
 
 // A peer is a running testdata/peer.py.
@@ -70,11 +71,11 @@ func (p *peer) end(t *testing.T) []hub.Message {
 	t.Helper()
 	var got []hub.Message
 	for p.lines.Scan() {
-		var f frame
+		var f golden.Frame
 		if err := json.Unmarshal(p.lines.Bytes(), &f); err != nil {
 			t.Fatalf("python printed %q: %v", p.lines.Text(), err)
 		}
-		got = append(got, f.message(t))
+		got = append(got, f.Raw(t))
 	}
 	if err := p.cmd.Wait(); err != nil {
 		t.Fatalf("python: %v\n%s", err, p.stderr.String())
@@ -117,7 +118,7 @@ func TestLivePythonSendsEverything(t *testing.T) {
 	want := everyKind(t)
 	var lines bytes.Buffer
 	for _, m := range want {
-		json.NewEncoder(&lines).Encode(frame{ID: m.ID, Extended: m.Flags&hub.Extended != 0, Data: hex.EncodeToString(m.Bytes())})
+		json.NewEncoder(&lines).Encode(golden.Frame{ID: m.ID, Extended: m.Flags&hub.Extended != 0, Data: hex.EncodeToString(m.Bytes())})
 	}
 	p := startPeer(t, h, address, &lines, "send")
 	for i, w := range want {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/golden"
 )
 
 func TestAClientThatNeverReadsLosesOnlyItsOwnMessagesAndIsDropped(t *testing.T) {
@@ -181,8 +182,8 @@ func TestPacketsThatAreNoFramesArePassedOver(t *testing.T) {
 		synctest.Wait()
 		var stream, want = []byte{}, []hub.Message(nil)
 		bad := uint64(0)
-		for i, v := range vectors(t, "virtualcan_malformed.json") {
-			p := unhex(t, v.Hex)
+		for i, v := range malformed(t) {
+			p := golden.Hex(t, v.Hex)
 			got, errs := decodeAll(p)
 			if n, err := split(p); err != nil || n == 0 || n > len(p) {
 				continue // ends a connection
@@ -226,7 +227,7 @@ func TestPacketsThatAreTooLongEndTheConnectionOfTheirSenderAlone(t *testing.T) {
 				other := collect(b.pipes.dial(t))
 				conn := b.pipes.dial(t)
 				c := collect(conn)
-				conn.Write(unhex(t, p))
+				conn.Write(golden.Hex(t, p))
 				synctest.Wait()
 				if !c.ended() || other.ended() {
 					t.Errorf("dropped: %t, and another: %t", c.ended(), other.ended())
@@ -248,7 +249,7 @@ func TestAPacketMayBeAlmost64KiBLong(t *testing.T) {
 		b := newBench(t, Options{})
 		conn := b.pipes.dial(t)
 		p := make([]byte, 64<<10)
-		copy(p, unhex(t, "0000fffc000002c0000480d0245d"))
+		copy(p, golden.Hex(t, "0000fffc000002c0000480d0245d"))
 		for range 3 {
 			if _, err := conn.Write(p); err != nil {
 				t.Fatal(err)

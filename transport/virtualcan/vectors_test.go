@@ -3,91 +3,45 @@ package virtualcan
 import (
 	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/golden"
 )
 
 // The files in testdata were made by running virtualcan's servers and clients,
 // as of 2025-04-27, and recording what they sent.
 
-// A frame is a CAN frame in these files.
-type frame struct {
-	ID       uint32 `json:"id"`
-	Extended bool   `json:"extended"`
-	Remote   bool   `json:"rtr"`
-	Error    bool   `json:"error"`
-	FD       bool   `json:"fd"`
-	BRS      bool   `json:"brs"`
-	ESI      bool   `json:"esi"`
-	Len      int    `json:"dlc"` // in bytes
-	Data     string `json:"data_hex"`
-}
-
 type vector struct {
-	Name      string `json:"name"`
-	Frame     *frame `json:"frame"`
-	Hex       string `json:"wire_hex"`
-	Rust      string `json:"rust_client_wire_hex"`
-	CPP       string `json:"cpp_client_wire_hex"`
-	Direction string `json:"direction"`
+	Name      string        `json:"name"`
+	Frame     *golden.Frame `json:"frame"`
+	Hex       string        `json:"wire_hex"`
+	Rust      string        `json:"rust_client_wire_hex"`
+	CPP       string        `json:"cpp_client_wire_hex"`
+	Direction string        `json:"direction"`
 }
 
-// message returns what f would be on a bus, valid or not.
-func (f *frame) message(t testing.TB) hub.Message {
+func good(t testing.TB) []vector {
 	t.Helper()
-	m := hub.Message{ID: f.ID, Len: uint8(f.Len)}
-	for flag, set := range map[hub.Flags]bool{
-		hub.Extended: f.Extended, hub.Remote: f.Remote, hub.Error: f.Error,
-		hub.FDF: f.FD, hub.BRS: f.BRS, hub.ESI: f.ESI,
-	} {
-		if set {
-			m.Flags |= flag
-		}
-	}
-	copy(m.Data[:], unhex(t, f.Data))
-	return m
+	return golden.Load[vector](t, "virtualcan_tcp.json", 122)
 }
 
-func unhex(t testing.TB, text string) []byte {
+func malformed(t testing.TB) []vector {
 	t.Helper()
-	b, err := hex.DecodeString(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func vectors(t testing.TB, file string) []vector {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var vs []vector
-	if err := json.Unmarshal(text, &vs); err != nil {
-		t.Fatal(err)
-	}
-	if len(vs) < 30 {
-		t.Fatalf("%d vectors in %s", len(vs), file)
-	}
-	return vs
+	return golden.Load[vector](t, "virtualcan_malformed.json", 30)
 }
 
 // messageVectors returns the frames that the protocol carries.
 func messageVectors(t testing.TB) []hub.Message {
 	t.Helper()
 	var msgs []hub.Message
-	for _, v := range vectors(t, "virtualcan_tcp.json") {
+	for _, v := range good(t) {
 		if v.Direction == "both" {
-			msgs = append(msgs, v.Frame.message(t))
+			msgs = append(msgs, v.Frame.Raw(t))
 		}
 	}
 	return msgs
@@ -117,8 +71,8 @@ func decodeAll(stream []byte) (msgs []hub.Message, errs []string) {
 }
 
 func TestFramesAreWrittenAsVirtualcanDoes(t *testing.T) {
-	for _, v := range vectors(t, "virtualcan_tcp.json") {
-		m := v.Frame.message(t)
+	for _, v := range good(t) {
+		m := v.Frame.Raw(t)
 		if v.Direction != "both" {
 			if why := uncarried(&m); !errors.Is(why, errors.ErrUnsupported) {
 				t.Errorf("%s: %v, want one that is not carried, for the Python client loses something of it", v.Name, why)
@@ -136,7 +90,7 @@ func TestFramesAreWrittenAsVirtualcanDoes(t *testing.T) {
 }
 
 func TestPacketsOfAllPeersAreRead(t *testing.T) {
-	for _, v := range vectors(t, "virtualcan_tcp.json") {
+	for _, v := range good(t) {
 		if v.Direction != "both" {
 			continue
 		}
@@ -144,8 +98,8 @@ func TestPacketsOfAllPeersAreRead(t *testing.T) {
 			if text == "" {
 				continue
 			}
-			got, errs := decodeAll(unhex(t, text))
-			if d := cmp.Diff([]hub.Message{v.Frame.message(t)}, got); d != "" || errs != nil {
+			got, errs := decodeAll(golden.Hex(t, text))
+			if d := cmp.Diff([]hub.Message{v.Frame.Raw(t)}, got); d != "" || errs != nil {
 				t.Errorf("%s, %s: %v (-want +got):\n%s", v.Name, peer, errs, d)
 			}
 		}
@@ -179,8 +133,8 @@ func TestOddPackets(t *testing.T) {
 		"text":                              "a packet of 1751477356 bytes",
 		"two_packets_one_segment":           "2D3#CA 000002D4#86EC",
 	}
-	for _, v := range vectors(t, "virtualcan_malformed.json") {
-		got, errs := decodeAll(unhex(t, v.Hex[:min(len(v.Hex), 400)]))
+	for _, v := range malformed(t) {
+		got, errs := decodeAll(golden.Hex(t, v.Hex[:min(len(v.Hex), 400)]))
 		var text []string
 		for _, m := range got {
 			if err := m.Validate(); err != nil {
@@ -196,7 +150,7 @@ func TestOddPackets(t *testing.T) {
 			}
 			continue
 		}
-		if v.Direction != "decode" || len(got) != 1 || errs != nil || !got[0].Equal(v.Frame.message(t)) {
+		if v.Direction != "decode" || len(got) != 1 || errs != nil || !got[0].Equal(v.Frame.Raw(t)) {
 			t.Errorf("%s: %q, want %v", v.Name, text, v.Frame)
 		}
 	}
@@ -206,7 +160,7 @@ func TestOddPackets(t *testing.T) {
 }
 
 func TestBytesBehindTheDataAreNotOfTheMessage(t *testing.T) {
-	got, _ := decodeAll(unhex(t, "0000000e000002c3000230183af64702dc88"))
+	got, _ := decodeAll(golden.Hex(t, "0000000e000002c3000230183af64702dc88"))
 	if len(got) != 1 || got[0] != hub.Std(0x2C3, 0x30, 0x18) {
 		t.Errorf("%+v", got)
 	}
@@ -218,11 +172,12 @@ func TestBytesBehindTheDataAreNotOfTheMessage(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, file := range []string{"virtualcan_tcp.json", "virtualcan_malformed.json"} {
-		for i, v := range vectors(f, file) {
-			if file == "virtualcan_malformed.json" || i%10 == 0 {
-				f.Add(unhex(f, v.Hex))
-			}
+	for _, v := range malformed(f) {
+		f.Add(golden.Hex(f, v.Hex))
+	}
+	for i, v := range good(f) {
+		if i%10 == 0 {
+			f.Add(golden.Hex(f, v.Hex))
 		}
 	}
 	f.Fuzz(func(t *testing.T, stream []byte) {

@@ -9,15 +9,16 @@ import (
 	"testing"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/golden"
 	"github.com/canhub-go/canhub/transport/zeromcan"
 )
 
 func TestTruncatedAtAnyByteIsAnError(t *testing.T) {
 	for _, v := range vectors(t) {
-		if !carried(v.Frame.message(t)) {
+		if !carried(v.Frame.Raw(t)) {
 			continue
 		}
-		wire, pub := unhex(t, v.Wire), unhex(t, *v.Pub)
+		wire, pub := golden.Hex(t, v.Wire), golden.Hex(t, *v.Pub)
 		for n := range wire {
 			if _, _, m, err := zeromcan.DecodeSend(wire[:n]); err == nil {
 				t.Errorf("%s: %d of %d bytes decoded as %v", v.Name, n, len(wire), m)
@@ -109,10 +110,10 @@ func TestRepliesOfTheServerAreShown(t *testing.T) {
 // valid and comes out again when it is sent on.
 func FuzzDecode(f *testing.F) {
 	for _, v := range append(vectors(f), malformed(f)...) {
-		f.Add(unhex(f, v.Wire))
+		f.Add(golden.Hex(f, v.Wire))
 		for _, s := range []*string{v.Reply, v.Pub} {
 			if s != nil {
-				f.Add(unhex(f, *s))
+				f.Add(golden.Hex(f, *s))
 			}
 		}
 	}

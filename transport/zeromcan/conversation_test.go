@@ -13,11 +13,12 @@ import (
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/canhub-go/canhub/internal/golden"
 	"github.com/canhub-go/canhub/transport/zeromcan"
 )
 
 type conversation struct {
-	Frames      []*frame `json:"frames"`
+	Frames      []*golden.Frame `json:"frames"`
 	Connections []struct {
 		Port     int       `json:"server_port"`
 		Segments []segment `json:"tcp_segments_in_order"`
@@ -30,7 +31,7 @@ type segment struct {
 }
 
 func recorded(t testing.TB) conversation {
-	return load[conversation](t, "virtualcan_zmq_conversation.json", 1)[0]
+	return golden.Load[conversation](t, "virtualcan_zmq_conversation.json", 1)[0]
 }
 
 // said returns all that one side says.
@@ -38,7 +39,7 @@ func said(t testing.TB, segments []segment, from string) (all []byte) {
 	t.Helper()
 	for _, s := range segments {
 		if s.From == from {
-			all = append(all, unhex(t, s.Hex)...)
+			all = append(all, golden.Hex(t, s.Hex)...)
 		}
 	}
 	return all
@@ -63,7 +64,7 @@ func TestRecordedClientsHearWhatTheOriginalServerSaid(t *testing.T) {
 		peers = append(peers, p)
 		var rest, got []byte
 		for _, seg := range conn.Segments {
-			b := unhex(t, seg.Hex)
+			b := golden.Hex(t, seg.Hex)
 			switch {
 			case seg.From == "client" && bytes.Contains(b, []byte("\x92\x03\x94")):
 				rest = b
@@ -171,8 +172,8 @@ func TestRecordedServerHearsWhatTheOriginalClientSaid(t *testing.T) {
 	calls, playedCalls := play(t, c.Connections[0].Segments)
 	publish, playedPublish := play(t, sub)
 	b := dial(t, &zeromcan.Options{Address: calls, Publish: publish}, nil)
-	send(t, b, c.Frames[0].message(t))
-	hubtest.Want(t, b, c.Frames[1].message(t)) // and not its own
+	send(t, b, c.Frames[0].Raw(t))
+	hubtest.Want(t, b, c.Frames[1].Raw(t)) // and not its own
 	for _, played := range []chan error{playedCalls, playedPublish} {
 		if err := <-played; err != nil {
 			t.Error(err)

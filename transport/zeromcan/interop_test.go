@@ -14,6 +14,7 @@ import (
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/canhub-go/canhub/internal/golden"
 	"github.com/canhub-go/canhub/transport/zeromcan"
 )
 
@@ -78,11 +79,11 @@ func (p *python) end(t *testing.T) (lines []string) {
 func messages(t *testing.T, lines []string) (all []hub.Message) {
 	t.Helper()
 	for _, line := range lines {
-		var f frame
+		var f golden.Frame
 		if err := json.Unmarshal([]byte(line), &f); err != nil {
 			t.Fatalf("python printed %q: %v", line, err)
 		}
-		all = append(all, f.message(t))
+		all = append(all, f.Raw(t))
 	}
 	return all
 }
@@ -92,7 +93,7 @@ func kinds(t *testing.T) (msgs []hub.Message, stdin string) {
 	t.Helper()
 	var b strings.Builder
 	for _, v := range vectors(t) {
-		m := v.Frame.message(t)
+		m := v.Frame.Raw(t)
 		if !carried(m) {
 			continue
 		}

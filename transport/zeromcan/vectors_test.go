@@ -2,14 +2,11 @@ package zeromcan_test
 
 import (
 	"bytes"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/golden"
 	"github.com/canhub-go/canhub/transport/zeromcan"
 )
 
@@ -19,73 +16,19 @@ import (
 // publishes, virtualcan_zmq_malformed.json by sending odd requests to the
 // server, virtualcan_zmq_conversation.json by recording TCP.
 
-// A frame is a CAN frame in these files.
-type frame struct {
-	ID       uint32 `json:"id"`
-	Extended bool   `json:"extended"`
-	Remote   bool   `json:"rtr"`
-	Error    bool   `json:"error"`
-	FD       bool   `json:"fd"`
-	BRS      bool   `json:"brs"`
-	ESI      bool   `json:"esi"`
-	Len      int    `json:"dlc"` // in bytes
-	Data     string `json:"data_hex"`
-}
-
-func (f *frame) message(t testing.TB) hub.Message {
-	t.Helper()
-	m := hub.Message{ID: f.ID, Len: uint8(f.Len)}
-	for flag, set := range map[hub.Flags]bool{
-		hub.Extended: f.Extended, hub.Remote: f.Remote, hub.Error: f.Error,
-		hub.FDF: f.FD, hub.BRS: f.BRS, hub.ESI: f.ESI,
-	} {
-		if set {
-			m.Flags |= flag
-		}
-	}
-	copy(m.Data[:], unhex(t, f.Data))
-	return m
-}
-
 type vector struct {
-	Name      string  `json:"name"`
-	Frame     *frame  `json:"frame"`
-	Wire      string  `json:"wire_hex"`
-	Direction string  `json:"direction"`
-	Reply     *string `json:"reply_hex"` // nil where the original ends
-	Pub       *string `json:"pub_hex"`
-	Client    string  `json:"client_name"`
+	Name      string        `json:"name"`
+	Frame     *golden.Frame `json:"frame"`
+	Wire      string        `json:"wire_hex"`
+	Direction string        `json:"direction"`
+	Reply     *string       `json:"reply_hex"` // nil where the original ends
+	Pub       *string       `json:"pub_hex"`
+	Client    string        `json:"client_name"`
 }
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// load reads a file of testdata that has n elements into to.
-func load[T any](t testing.TB, name string, n int) []T {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []T
-	if err := json.Unmarshal(b, &all); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	if len(all) != n {
-		t.Fatalf("%s has %d vectors, want %d", name, len(all), n)
-	}
-	return all
-}
-
-func vectors(t testing.TB) []vector { return load[vector](t, "virtualcan_zmq.json", 108) }
+func vectors(t testing.TB) []vector { return golden.Load[vector](t, "virtualcan_zmq.json", 108) }
 func malformed(t testing.TB) []vector {
-	return load[vector](t, "virtualcan_zmq_malformed.json", 31)
+	return golden.Load[vector](t, "virtualcan_zmq_malformed.json", 31)
 }
 
 func carried(m hub.Message) bool { return m.Flags&^hub.Extended == 0 }
@@ -93,21 +36,22 @@ func carried(m hub.Message) bool { return m.Flags&^hub.Extended == 0 }
 func TestEveryFrameThatIsCarriedHasTheOriginalsBytes(t *testing.T) {
 	n := 0
 	for _, v := range vectors(t) {
-		m := v.Frame.message(t)
+		m := v.Frame.Raw(t)
+		m.Timestamp = 0 // the protocol has none
 		if !carried(m) {
 			continue
 		}
 		n++
-		if got := zeromcan.AppendSend(nil, v.Client, &m); !bytes.Equal(got, unhex(t, v.Wire)) {
+		if got := zeromcan.AppendSend(nil, v.Client, &m); !bytes.Equal(got, golden.Hex(t, v.Wire)) {
 			t.Errorf("%s: request %x, want %s", v.Name, got, v.Wire)
 		}
-		if got := zeromcan.AppendFrame(nil, v.Client, &m); !bytes.Equal(got, unhex(t, *v.Pub)) {
+		if got := zeromcan.AppendFrame(nil, v.Client, &m); !bytes.Equal(got, golden.Hex(t, *v.Pub)) {
 			t.Errorf("%s: publication %x, want %s", v.Name, got, *v.Pub)
 		}
-		if _, name, got, err := zeromcan.DecodeSend(unhex(t, v.Wire)); err != nil || name != v.Client || got != m {
+		if _, name, got, err := zeromcan.DecodeSend(golden.Hex(t, v.Wire)); err != nil || name != v.Client || got != m {
 			t.Errorf("%s: request of %q, %v, %v, want %v", v.Name, name, got, err, m)
 		}
-		if name, got, err := zeromcan.DecodePublication(unhex(t, *v.Pub)); err != nil || name != v.Client || got != m {
+		if name, got, err := zeromcan.DecodePublication(golden.Hex(t, *v.Pub)); err != nil || name != v.Client || got != m {
 			t.Errorf("%s: publication of %q, %v, %v, want %v", v.Name, name, got, err, m)
 		}
 	}
@@ -120,7 +64,7 @@ func TestFramesThatAreNotCarriedAreRefusedByName(t *testing.T) {
 	s := serve(t, newHub(t), zeromcan.Options{})
 	b := dial(t, s, nil)
 	for _, v := range vectors(t) {
-		m := v.Frame.message(t)
+		m := v.Frame.Raw(t)
 		if err := b.Send(t.Context(), m); carried(m) != (err == nil) {
 			t.Errorf("%s: Send = %v", v.Name, err)
 		} else if err != nil && !errors.Is(err, errors.ErrUnsupported) {
@@ -147,13 +91,13 @@ func TestOddRequestsAreAnsweredAsByTheOriginalOrRefused(t *testing.T) {
 	c := newPeer(t, s.Address, "REQ")
 	var want []hub.Message
 	for _, v := range malformed(t) {
-		got := c.call(t, unhex(t, v.Wire))
+		got := c.call(t, golden.Hex(t, v.Wire))
 		if v.Reply != nil && !stricter[v.Name] {
-			if !bytes.Equal(got, unhex(t, *v.Reply)) {
+			if !bytes.Equal(got, golden.Hex(t, *v.Reply)) {
 				t.Errorf("%s: reply %x, want %s", v.Name, got, *v.Reply)
 			}
 			if v.Pub != nil {
-				want = append(want, v.Frame.message(t))
+				want = append(want, v.Frame.Raw(t))
 			}
 			continue
 		}
