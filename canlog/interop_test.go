@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"github.com/canhub-go/canhub/canlog"
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/internal/golden"
+	"github.com/canhub-go/canhub/internal/live"
 )
 
 // peer is a program for python-can. It reads or writes the log argv[2], and
@@ -42,18 +42,10 @@ else:
                 channel=f["channel"], is_rx=f["is_rx"]))
 `
 
-// pythonCAN runs peer, if CANHUB_INTEROP is 1, with the interpreter that
-// CANHUB_PYTHON names. Its times are in UTC.
+// pythonCAN runs peer. Its times are in UTC.
 func pythonCAN(t *testing.T, stdin, mode, path, options string) string {
 	t.Helper()
-	if os.Getenv("CANHUB_INTEROP") != "1" {
-		t.Skip("set CANHUB_INTEROP=1 to run it against python-can")
-	}
-	python := os.Getenv("CANHUB_PYTHON")
-	if python == "" {
-		python = "python3"
-	}
-	cmd := exec.CommandContext(t.Context(), python, "-c", peer, mode, path, options)
+	cmd := live.Python(t, "-c", peer, mode, path, options)
 	cmd.Env = append(os.Environ(), "TZ=UTC")
 	cmd.Stdin = strings.NewReader(stdin)
 	var complaints strings.Builder

@@ -13,10 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/canhub-go/canhub/hub"
-	"github.com/canhub-go/canhub/hub/hubtest"
-	"github.com/canhub-go/canhub/monitor"
-	"github.com/canhub-go/canhub/transport/remote"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
@@ -24,6 +20,12 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/canhub-go/canhub/internal/live"
+	"github.com/canhub-go/canhub/monitor"
+	"github.com/canhub-go/canhub/transport/remote"
 )
 
 // patience is how long a test waits for what must come.
@@ -32,9 +34,7 @@ const patience = 30 * time.Second
 // chromium starts Chromium, and skips the test where that is not asked for.
 func chromium(t *testing.T) context.Context {
 	t.Helper()
-	if os.Getenv("CANHUB_INTEROP") != "1" {
-		t.Skip("set CANHUB_INTEROP=1 to run it in Chromium")
-	}
+	live.Wanted(t)
 	o := chromedp.DefaultExecAllocatorOptions[:]
 	if os.Getuid() == 0 {
 		o = append(o, chromedp.NoSandbox)

@@ -1,17 +1,16 @@
 package monitor_test
 
 import (
-	"bufio"
 	"fmt"
 	"net"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/canhub-go/canhub/internal/live"
 )
 
 // pythonServer is python-can-remote's server on a virtual bus, beside a node
@@ -33,35 +32,15 @@ for m in bus:
 // behind a proxy that serves the page in the place of the server's own.
 func TestPageWithPythonCANRemote(t *testing.T) {
 	b := chromium(t)
-	python := os.Getenv("CANHUB_PYTHON")
-	if python == "" {
-		python = "python3"
-	}
 	l, err := net.Listen("tcp", "127.0.0.1:0") // to find a free port
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := l.Addr().(*net.TCPAddr)
 	l.Close()
-	cmd := exec.CommandContext(t.Context(), python, "-c", pythonServer, fmt.Sprint(addr.Port))
-	var complaints strings.Builder
-	cmd.Stderr = &complaints
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	end := sync.OnceFunc(func() {
-		cmd.Process.Kill()
-		cmd.Wait() // it was killed: its error says nothing
-	})
+	peer := live.Start(t, live.Python(t, "-c", pythonServer, fmt.Sprint(addr.Port)))
+	end := sync.OnceFunc(peer.Kill)
 	t.Cleanup(end)
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
-		end() // now its complaints are complete
-		t.Fatalf("python-can-remote: %q, %v\n%s", line, err, complaints.String())
-	}
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		if c, err := net.Dial("tcp", addr.String()); err == nil {
 			c.Close()

@@ -38,7 +38,7 @@ func between(t *testing.T, m hub.Message, from, to time.Time) {
 }
 
 func TestLivePythonAndWeAgreeOnTimes(t *testing.T) {
-	if !live(t) {
+	if !isLive(t) {
 		return
 	}
 	for family, group := range groups {
@@ -63,7 +63,7 @@ func TestLivePythonAndWeAgreeOnTimes(t *testing.T) {
 
 			start := time.Now()
 			stamped := golden.Frame{ID: 1, Timestamp: "1700000000.5"} // it is not delivered
-			startPython(t, group, lines(t, []golden.Frame{stamped, stamped}), "send").end(t)
+			startPython(t, group, lines(t, []golden.Frame{stamped, stamped}), "send").Lines(t)
 			for _, m := range receiveAll(t, b, 2) {
 				between(t, m, start, time.Now())
 			}
@@ -105,7 +105,7 @@ func numberedFrames() []golden.Frame {
 // Python's buffer may have room for no more than some 250 messages, and it is not
 // to be overrun: each goroutine rests after each message.
 func TestLivePythonReceivesAllOfManySenders(t *testing.T) {
-	if !live(t) {
+	if !isLive(t) {
 		return
 	}
 	for family, group := range groups {
@@ -130,13 +130,13 @@ func TestLivePythonReceivesAllOfManySenders(t *testing.T) {
 }
 
 func TestLivePythonSendsFromManyThreadsAndAllArrive(t *testing.T) {
-	if !live(t) {
+	if !isLive(t) {
 		return
 	}
 	for family, group := range groups {
 		t.Run(family, func(t *testing.T) {
 			b := open(t, group, nil)
-			startPython(t, group, lines(t, numberedFrames()), "threads", fmt.Sprint(threads)).end(t)
+			startPython(t, group, lines(t, numberedFrames()), "threads", fmt.Sprint(threads)).Lines(t)
 			distinct(t, receiveAll(t, b, many))
 			send(t, open(t, group, nil), marker)
 			hubtest.Want(t, b, marker) // and nothing before it
@@ -145,7 +145,7 @@ func TestLivePythonSendsFromManyThreadsAndAllArrive(t *testing.T) {
 }
 
 func TestLivePythonFiltersAndOursSelectTheSame(t *testing.T) {
-	if !live(t) {
+	if !isLive(t) {
 		return
 	}
 	odd := func(t *testing.T, got []hub.Message) {
@@ -174,7 +174,7 @@ func TestLivePythonFiltersAndOursSelectTheSame(t *testing.T) {
 				}
 			}, `[{"can_id":1,"can_mask":1,"extended":true},{"can_id":2046,"can_mask":2047,"extended":false}]`))
 
-			startPython(t, group, lines(t, numberedFrames()), "send").end(t)
+			startPython(t, group, lines(t, numberedFrames()), "send").Lines(t)
 			odd(t, receiveAll(t, b, many/2))
 			send(t, open(t, group, nil), marker)
 			hubtest.Want(t, b, marker) // and nothing before it
@@ -183,14 +183,14 @@ func TestLivePythonFiltersAndOursSelectTheSame(t *testing.T) {
 }
 
 func TestLivePythonSendsPeriodically(t *testing.T) {
-	if !live(t) {
+	if !isLive(t) {
 		return
 	}
 	for family, group := range groups {
 		t.Run(family, func(t *testing.T) {
 			b := open(t, group, nil)
 			const duration = 500 * time.Millisecond
-			startPython(t, group, lines(t, numberedFrames()[7:8]), "periodic", "0.02", "0.5").end(t)
+			startPython(t, group, lines(t, numberedFrames()[7:8]), "periodic", "0.02", "0.5").Lines(t)
 			send(t, open(t, group, nil), marker)
 			var got []hub.Message
 			for {
@@ -218,7 +218,7 @@ func TestLivePythonSendsPeriodically(t *testing.T) {
 
 // A periodic task of a hub reaches Python through a bus that forwards it.
 func TestLivePythonReceivesPeriodicMessages(t *testing.T) {
-	if !live(t) {
+	if !isLive(t) {
 		return
 	}
 	for family, group := range groups {

@@ -1,13 +1,10 @@
 package multicast_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"net"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -15,74 +12,41 @@ import (
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
 	"github.com/canhub-go/canhub/internal/golden"
+	"github.com/canhub-go/canhub/internal/live"
 	"github.com/canhub-go/canhub/transport/multicast"
 )
 
-// live returns true if a test with a live python-can is to be run here. Where
-// CANHUB_INTEROP is set a missing peer is a failure. CANHUB_PYTHON is the
-// interpreter, python3 by default.
-func live(t *testing.T) bool {
+// isLive returns true if a test with a live python-can is to be run here.
+func isLive(t *testing.T) bool {
 	t.Helper()
-	if os.Getenv("CANHUB_INTEROP") == "" {
-		t.Skip("CANHUB_INTEROP is not set")
-	}
+	live.Wanted(t)
 	return isolated(t)
 }
 
-// A python is a running testdata/peer.py.
-type python struct {
-	cmd    *exec.Cmd
-	stderr bytes.Buffer
-	lines  *bufio.Scanner
-}
-
 // startPython returns when the node is on the bus.
-func startPython(t *testing.T, group, stdin string, mode ...string) *python {
+func startPython(t *testing.T, group, stdin string, mode ...string) *live.Peer {
 	t.Helper()
-	interpreter := os.Getenv("CANHUB_PYTHON")
-	if interpreter == "" {
-		interpreter = "python3"
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	t.Cleanup(cancel)
-	p := &python{cmd: exec.CommandContext(ctx, interpreter, append([]string{"testdata/peer.py", group}, mode...)...)}
-	p.cmd.Stdin = strings.NewReader(stdin)
-	p.cmd.Stderr = &p.stderr
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatalf("no python: %v", err)
-	}
-	p.lines = bufio.NewScanner(out)
-	if !p.lines.Scan() {
-		t.Fatalf("python-can is not on the bus: %v\n%s", p.cmd.Wait(), p.stderr.String())
-	}
-	t.Log(p.lines.Text())
-	return p
+	cmd := live.Python(t, append([]string{"testdata/peer.py", group}, mode...)...)
+	cmd.Stdin = strings.NewReader(stdin)
+	return live.Start(t, cmd)
 }
 
-// end waits for the process and returns what else it printed.
-func (p *python) end(t *testing.T) []hub.Message {
+// messages waits for the end of p and returns what it has received.
+func messages(t *testing.T, p *live.Peer) (got []hub.Message) {
 	t.Helper()
-	var got []hub.Message
-	for p.lines.Scan() {
+	for _, line := range p.Lines(t) {
 		var f struct {
 			golden.Frame
 			Received float64 `json:"received"` // seconds, where python-can replaces the time
 		}
-		if err := json.Unmarshal(p.lines.Bytes(), &f); err != nil {
-			t.Fatalf("python printed %q: %v", p.lines.Text(), err)
+		if err := json.Unmarshal([]byte(line), &f); err != nil {
+			t.Fatalf("python printed %q: %v", line, err)
 		}
 		m := f.Message(t)
 		if f.Timestamp == "" {
 			m.Timestamp = int64(f.Received * 1e9)
 		}
 		got = append(got, m)
-	}
-	if err := p.cmd.Wait(); err != nil {
-		t.Fatalf("python: %v\n%s", err, p.stderr.String())
 	}
 	return got
 }
@@ -110,7 +74,7 @@ func recvWith(t *testing.T, group string, b *multicast.Bus, send func(), filters
 		}
 	}()
 	defer func() { close(ended); <-stopped }()
-	return p.end(t)
+	return messages(t, p)
 }
 
 // vectorMessages are every kind of frame, as they come out of a Bus: an error
@@ -142,7 +106,7 @@ func lines(t *testing.T, frames []golden.Frame) string {
 }
 
 func TestLivePythonReceivesEveryKindOfFrame(t *testing.T) {
-	if !live(t) {
+	if !isLive(t) {
 		return
 	}
 	for family, group := range groups {
@@ -163,7 +127,7 @@ func TestLivePythonReceivesEveryKindOfFrame(t *testing.T) {
 }
 
 func TestLivePythonSendsEveryKindOfFrame(t *testing.T) {
-	if !live(t) {
+	if !isLive(t) {
 		return
 	}
 	for family, group := range groups {
@@ -175,7 +139,7 @@ func TestLivePythonSendsEveryKindOfFrame(t *testing.T) {
 			}
 			defer raw.Close()
 			frames, want := vectorMessages(t)
-			startPython(t, group, lines(t, frames), "send").end(t)
+			startPython(t, group, lines(t, frames), "send").Lines(t)
 			hubtest.Want(t, b, want...)
 
 			if err := raw.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
@@ -199,7 +163,7 @@ func TestLivePythonSendsEveryKindOfFrame(t *testing.T) {
 const number = 10_000
 
 func TestLiveStreamToPythonKeepsItsOrder(t *testing.T) {
-	if !live(t) {
+	if !isLive(t) {
 		return
 	}
 	for family, group := range groups {
@@ -220,7 +184,7 @@ func TestLiveStreamToPythonKeepsItsOrder(t *testing.T) {
 }
 
 func TestLiveStreamFromPythonIsCompleteOrCounted(t *testing.T) {
-	if !live(t) {
+	if !isLive(t) {
 		return
 	}
 	for family, group := range groups {
@@ -246,7 +210,7 @@ func TestLiveStreamFromPythonIsCompleteOrCounted(t *testing.T) {
 				}
 				got = append(got, m)
 			}
-			p.end(t)
+			p.Lines(t)
 			checkOrder(t, got)
 			dropped := b.Stats().Dropped
 			t.Logf("received %d of %d messages, %d dropped", number+markers-dropped, number+markers, dropped)

@@ -21,10 +21,11 @@ import (
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/canhub-go/canhub/internal/live"
 )
 
 // startServer starts a server in Python and returns its address.
-func startServer(t *testing.T, pem ...string) (*peer, string) {
+func startServer(t *testing.T, pem ...string) (*live.Peer, string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0") // for a port that is free
 	if err != nil {
@@ -59,7 +60,7 @@ func TestLivePythonServerRelaysEverything(t *testing.T) {
 			}
 			a.Close()
 			b.Close()
-			p.end(t)
+			p.Lines(t)
 		})
 	}
 }
@@ -77,7 +78,7 @@ func TestLivePythonServerHasTheConfig(t *testing.T) {
 	}
 	a.Close()
 	b.Close()
-	p.end(t)
+	p.Lines(t)
 }
 
 func TestLivePythonServerSendsPeriodically(t *testing.T) {
@@ -114,7 +115,7 @@ func TestLivePythonServerSendsPeriodically(t *testing.T) {
 	hubtest.Want(t, b, marker)
 	a.Close()
 	b.Close()
-	p.end(t)
+	p.Lines(t)
 }
 
 func TestLivePythonServerEndsASessionWithAReason(t *testing.T) {
@@ -129,14 +130,13 @@ func TestLivePythonServerEndsASessionWithAReason(t *testing.T) {
 	if err := recvError(t, b); !errors.As(err, &closed) || closed.Code != 1011 || !strings.Contains(closed.Reason, "kkk") || len(closed.Reason) < 300 {
 		t.Errorf("Recv: %v", err)
 	}
-	p.end(t)
+	p.Lines(t)
 }
 
 func TestLivePythonServerIsLost(t *testing.T) {
 	p, address := startServer(t)
 	b := dial(t, address, nil)
-	p.cmd.Process.Kill()
-	p.cmd.Wait()
+	p.Kill()
 	if err := recvError(t, b); errors.Is(err, hub.ErrClosed) || !strings.Contains(err.Error(), "lost") {
 		t.Errorf("Recv: %v, want one that says the connection is lost", err)
 	}
@@ -155,7 +155,7 @@ func TestLivePythonServerOverTLS(t *testing.T) {
 	equal(t, recvAll(t, b, len(want)), want)
 	a.Close()
 	b.Close()
-	p.end(t)
+	p.Lines(t)
 }
 
 // selfSigned writes a certificate for 127.0.0.1 and its key.

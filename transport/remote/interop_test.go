@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -9,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -18,75 +16,28 @@ import (
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
 	"github.com/canhub-go/canhub/internal/golden"
+	"github.com/canhub-go/canhub/internal/live"
 )
 
-// python returns a command that runs testdata/peer.py. Where CANHUB_INTEROP is
-// set a missing peer is a failure. CANHUB_PYTHON is the interpreter, python3 by
-// default.
+// python returns a command that runs testdata/peer.py.
 func python(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	if os.Getenv("CANHUB_INTEROP") == "" {
-		t.Skip("CANHUB_INTEROP is not set")
-	}
-	interpreter := os.Getenv("CANHUB_PYTHON")
-	if interpreter == "" {
-		interpreter = "python3"
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	t.Cleanup(cancel)
-	return exec.CommandContext(ctx, interpreter, append([]string{"testdata/peer.py"}, args...)...)
-}
-
-// A peer is a running testdata/peer.py.
-type peer struct {
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	lines  *bufio.Scanner
-	stderr bytes.Buffer
+	return live.Python(t, append([]string{"testdata/peer.py"}, args...)...)
 }
 
 // startPeer returns when the peer is connected, or listens.
-func startPeer(t *testing.T, stdin io.Reader, args ...string) *peer {
+func startPeer(t *testing.T, stdin io.Reader, args ...string) *live.Peer {
 	t.Helper()
-	p := &peer{cmd: python(t, args...)}
-	p.cmd.Stderr = &p.stderr
-	var err error
-	if stdin != nil {
-		p.cmd.Stdin = stdin
-	} else if p.in, err = p.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatalf("no python: %v", err)
-	}
-	p.lines = bufio.NewScanner(out)
-	if !p.lines.Scan() {
-		t.Fatalf("python-can-remote does not run: %v\n%s", p.cmd.Wait(), p.stderr.String())
-	}
-	t.Log(p.lines.Text())
-	return p
+	cmd := python(t, args...)
+	cmd.Stdin = stdin
+	return live.Start(t, cmd)
 }
 
-// end waits for the process and returns what else it printed.
-func (p *peer) end(t *testing.T) []hub.Message {
+// received waits for the end of p and returns what it has received.
+func received(t *testing.T, p *live.Peer) (got []hub.Message) {
 	t.Helper()
-	if p.in != nil {
-		p.in.Close()
-	}
-	var got []hub.Message
-	for p.lines.Scan() {
-		var f golden.Frame
-		if err := json.Unmarshal(p.lines.Bytes(), &f); err != nil {
-			t.Fatalf("python printed %q: %v", p.lines.Text(), err)
-		}
+	for _, f := range p.Frames(t) {
 		got = append(got, f.Raw(t))
-	}
-	if err := p.cmd.Wait(); err != nil {
-		t.Fatalf("python: %v\n%s", err, p.stderr.String())
 	}
 	return got
 }
@@ -174,7 +125,7 @@ func TestLivePythonClientReceivesEverything(t *testing.T) {
 			for _, m := range append(want, marker) {
 				send(t, node, m)
 			}
-			equal(t, p.end(t), want)
+			equal(t, received(t, p), want)
 			node.Close()
 			hubtest.WaitPeers(t, h, "can0", 0)
 		})
@@ -191,7 +142,7 @@ func TestLivePythonClientSendsEverything(t *testing.T) {
 			want := everyKind(t)
 			p := startPeer(t, lines(t, want), "send", "ws"+strings.TrimPrefix(s.URL, "http"), "preserve_timestamps=true")
 			equal(t, recvAll(t, node, len(want)), want)
-			p.end(t)
+			p.Lines(t)
 			hubtest.WaitPeers(t, h, "can0", 1)
 		})
 	}
@@ -204,7 +155,7 @@ func TestLivePythonClientHasItsConfig(t *testing.T) {
 		`can_filters=[{"can_id": 256, "can_mask": 1792, "extended": false}, {"can_id": 2047, "can_mask": 2047}]`)
 	node := hubtest.Open(t, h, "can0", nil)
 	send(t, node, hub.Std(0x200), hub.Std(0x1AB, 1), hub.Ext(0x1AB), hub.Std(0x100), marker)
-	got := p.end(t)
+	got := received(t, p)
 	if len(got) != 2 || !got[0].Equal(hub.Std(0x1AB, 1)) || !got[1].Equal(hub.Std(0x100)) {
 		t.Errorf("python received %v", got)
 	}
@@ -226,7 +177,7 @@ func TestLivePythonClientSendsPeriodically(t *testing.T) {
 	if n < 5 || n > 20 {
 		t.Errorf("%d messages in 0.3 s, want about 15", n)
 	}
-	p.end(t)
+	p.Lines(t)
 	hubtest.WaitPeers(t, h, "can0", 1)
 	hubtest.WantNone(t, node)
 }
@@ -241,7 +192,7 @@ func TestLivePythonClientOverTLS(t *testing.T) {
 	for _, m := range append(want, marker) {
 		send(t, node, m)
 	}
-	equal(t, p.end(t), want)
+	equal(t, received(t, p), want)
 }
 
 func TestLivePythonClientIsRefusedWithoutTheToken(t *testing.T) {
@@ -260,7 +211,7 @@ func TestLivePythonClientHearsTheEndOfTheServer(t *testing.T) {
 	end := serveOn(t, l, hubtest.New(t), nil)
 	p := startPeer(t, nil, "recv", "ws://"+l.Addr().String())
 	end()
-	if err := p.cmd.Wait(); err == nil || !strings.Contains(p.stderr.String(), "1001") {
-		t.Errorf("python: %v\n%s", err, p.stderr.String())
+	if err, errors := p.Wait(); err == nil || !strings.Contains(errors, "1001") {
+		t.Errorf("python: %v\n%s", err, errors)
 	}
 }

@@ -1,84 +1,48 @@
 package virtualcan
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net"
-	"os"
-	"os/exec"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
 	"github.com/canhub-go/canhub/internal/golden"
+	"github.com/canhub-go/canhub/internal/live"
 )
 
-// A peer is a running testdata/peer.py.
-type peer struct {
-	cmd    *exec.Cmd
-	lines  *bufio.Scanner
-	stderr bytes.Buffer
-}
-
 // startPeer starts a client on python-can and returns when it is on the channel.
-// Where CANHUB_INTEROP is set a missing peer is a failure. CANHUB_PYTHON is the
-// interpreter, python3 by default.
-func startPeer(t *testing.T, h *hub.Hub, address string, stdin io.Reader, mode string) *peer {
+func startPeer(t *testing.T, h *hub.Hub, address string, stdin io.Reader, mode string) *live.Peer {
 	t.Helper()
-	if os.Getenv("CANHUB_INTEROP") == "" {
-		t.Skip("CANHUB_INTEROP is not set")
-	}
-	interpreter := os.Getenv("CANHUB_PYTHON")
-	if interpreter == "" {
-		interpreter = "python3"
-	}
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if stdin == nil {
+		stdin = strings.NewReader("")
+	}
+	cmd := live.Python(t, "testdata/peer.py", mode, port)
+	cmd.Stdin = stdin
 	before := h.Channels()[0].Subscribers
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	t.Cleanup(cancel)
-	p := &peer{cmd: exec.CommandContext(ctx, interpreter, "testdata/peer.py", mode, port)}
-	p.cmd.Stdin, p.cmd.Stderr = stdin, &p.stderr
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatalf("no python: %v", err)
-	}
-	p.lines = bufio.NewScanner(out)
-	if !p.lines.Scan() {
-		t.Fatalf("python-can does not run: %v\n%s", p.cmd.Wait(), p.stderr.String())
-	}
-	t.Log(p.lines.Text())
+	p := live.Start(t, cmd)
 	if mode != "send" { // which may have gone
 		subscribers(t, h, before+1)
 	}
 	return p
 }
 
-// end waits for the process and returns what else it printed.
-func (p *peer) end(t *testing.T) []hub.Message {
+// received waits for the end of p and returns what it has received.
+func received(t *testing.T, p *live.Peer) (got []hub.Message) {
 	t.Helper()
-	var got []hub.Message
-	for p.lines.Scan() {
-		var f golden.Frame
-		if err := json.Unmarshal(p.lines.Bytes(), &f); err != nil {
-			t.Fatalf("python printed %q: %v", p.lines.Text(), err)
-		}
+	for _, f := range p.Frames(t) {
 		got = append(got, f.Raw(t))
-	}
-	if err := p.cmd.Wait(); err != nil {
-		t.Fatalf("python: %v\n%s", err, p.stderr.String())
 	}
 	return got
 }
@@ -105,7 +69,7 @@ func TestLivePythonReceivesEverything(t *testing.T) {
 	send(t, node, hub.RTR(1, 8), hub.FD(1, 1)) // Python does not see these
 	send(t, node, want...)
 	send(t, node, marker())
-	if d := cmp.Diff(want, p.end(t)); d != "" {
+	if d := cmp.Diff(want, received(t, p)); d != "" {
 		t.Errorf("python received other messages than were sent (-want +got):\n%s", d)
 	}
 }
@@ -129,7 +93,7 @@ func TestLivePythonSendsEverything(t *testing.T) {
 			t.Fatalf("message %d: %v, %v, want %v", i, m, err, w)
 		}
 	}
-	p.end(t)
+	p.Lines(t)
 }
 
 func TestLivePythonAnswers(t *testing.T) {
@@ -143,6 +107,6 @@ func TestLivePythonAnswers(t *testing.T) {
 		hubtest.Want(t, b, hub.Ext(2*i+1, byte(i)))
 	}
 	send(t, b, marker())
-	p.end(t)
+	p.Lines(t)
 	subscribers(t, h, 1)
 }

@@ -1,13 +1,9 @@
 package zeromcan_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -15,74 +11,21 @@ import (
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
 	"github.com/canhub-go/canhub/internal/golden"
+	"github.com/canhub-go/canhub/internal/live"
 	"github.com/canhub-go/canhub/transport/zeromcan"
 )
 
-// live skips a test with a live libzmq where none is asked for. Where
-// CANHUB_INTEROP is set a missing peer is a failure. CANHUB_PYTHON is the
-// interpreter, python3 by default.
-func live(t *testing.T) {
-	t.Helper()
-	if os.Getenv("CANHUB_INTEROP") == "" {
-		t.Skip("CANHUB_INTEROP is not set")
-	}
-}
-
-// A python is a running testdata/peer.py, and the first line that it printed.
-type python struct {
-	cmd    *exec.Cmd
-	cancel context.CancelFunc
-	stderr bytes.Buffer
-	lines  *bufio.Scanner
-	first  string
-}
-
 // startPython returns when the peer is ready.
-func startPython(t *testing.T, stdin string, args ...string) *python {
+func startPython(t *testing.T, stdin string, args ...string) *live.Peer {
 	t.Helper()
-	interpreter := os.Getenv("CANHUB_PYTHON")
-	if interpreter == "" {
-		interpreter = "python3"
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	t.Cleanup(cancel)
-	p := &python{cmd: exec.CommandContext(ctx, interpreter, append([]string{"testdata/peer.py"}, args...)...), cancel: cancel}
-	p.cmd.Stdin = strings.NewReader(stdin)
-	p.cmd.Stderr = &p.stderr
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatalf("no python: %v", err)
-	}
-	p.lines = bufio.NewScanner(out)
-	if !p.lines.Scan() {
-		t.Fatalf("the Python peer is not ready: %v\n%s", p.cmd.Wait(), p.stderr.String())
-	}
-	p.first = p.lines.Text()
-	return p
+	cmd := live.Python(t, append([]string{"testdata/peer.py"}, args...)...)
+	cmd.Stdin = strings.NewReader(stdin)
+	return live.Start(t, cmd)
 }
 
-// end waits for the process and returns what else it printed.
-func (p *python) end(t *testing.T) (lines []string) {
+func messages(t *testing.T, frames []golden.Frame) (all []hub.Message) {
 	t.Helper()
-	for p.lines.Scan() {
-		lines = append(lines, p.lines.Text())
-	}
-	if err := p.cmd.Wait(); err != nil {
-		t.Fatalf("python: %v\n%s", err, p.stderr.String())
-	}
-	return lines
-}
-
-func messages(t *testing.T, lines []string) (all []hub.Message) {
-	t.Helper()
-	for _, line := range lines {
-		var f golden.Frame
-		if err := json.Unmarshal([]byte(line), &f); err != nil {
-			t.Fatalf("python printed %q: %v", line, err)
-		}
+	for _, f := range frames {
 		all = append(all, f.Raw(t))
 	}
 	return all
@@ -115,7 +58,6 @@ var marker = hub.Std(0x7FE)
 func recvWith(t *testing.T, b hub.Bus, calls, publish string, send func()) []hub.Message {
 	t.Helper()
 	p := startPython(t, "", "recv", "tcp://"+calls, "tcp://"+publish)
-	t.Log(p.first)
 	time.Sleep(300 * time.Millisecond) // a SUB of libzmq gives no sign that it is one
 	send()
 	ended, stopped := make(chan struct{}), make(chan struct{})
@@ -134,7 +76,7 @@ func recvWith(t *testing.T, b hub.Bus, calls, publish string, send func()) []hub
 		}
 	}()
 	defer func() { close(ended); <-stopped }()
-	return messages(t, p.end(t))
+	return messages(t, p.Frames(t))
 }
 
 func same(t *testing.T, got, want []hub.Message) {
@@ -160,7 +102,7 @@ func repeated(msgs []hub.Message) (all []hub.Message) {
 }
 
 func TestLivePythonClientsOnThisServer(t *testing.T) {
-	live(t)
+	live.Wanted(t)
 	h := newHub(t)
 	s := serve(t, h, zeromcan.Options{})
 	local, b := node(t, h), dial(t, s, nil)
@@ -168,7 +110,6 @@ func TestLivePythonClientsOnThisServer(t *testing.T) {
 	want := repeated(msgs)
 
 	p := startPython(t, stdin, "send", "tcp://"+s.Address, "tcp://"+s.Publish, fmt.Sprint(repeat))
-	t.Log(p.first)
 	for i := range want {
 		for _, bus := range []hub.Bus{local, b} {
 			if m := recv(t, bus); !m.Equal(want[i]) {
@@ -176,7 +117,7 @@ func TestLivePythonClientsOnThisServer(t *testing.T) {
 			}
 		}
 	}
-	p.end(t)
+	p.Lines(t)
 	t.Logf("all %d messages came from python to the hub and to a client", len(want))
 
 	local.Close() // it would receive all that, and the channel would wait for it
@@ -187,7 +128,7 @@ func TestLivePythonClientsOnThisServer(t *testing.T) {
 
 // A hub sends far faster than Python reads. What is missing there is counted.
 func TestLivePythonMissesOnlyWhatIsCounted(t *testing.T) {
-	live(t)
+	live.Wanted(t)
 	h := newHub(t)
 	log := new(record)
 	msgs, _ := kinds(t)
@@ -211,12 +152,11 @@ func TestLivePythonMissesOnlyWhatIsCounted(t *testing.T) {
 }
 
 func TestLivePythonServerForTheseClients(t *testing.T) {
-	live(t)
+	live.Wanted(t)
 	p := startPython(t, "", "serve")
-	defer p.cmd.Wait()
-	defer p.cancel()
+	defer p.Kill()
 	var calls, publish int
-	if _, err := fmt.Sscan(p.first, &calls, &publish); err != nil {
+	if _, err := fmt.Sscan(p.Ready, &calls, &publish); err != nil {
 		t.Fatal(err)
 	}
 	s := &zeromcan.Options{Address: fmt.Sprintf("127.0.0.1:%d", calls), Publish: fmt.Sprintf("127.0.0.1:%d", publish)}
@@ -255,13 +195,13 @@ func TestLivePythonServerForTheseClients(t *testing.T) {
 }
 
 func TestLivePythonHearsWhyARequestIsRefused(t *testing.T) {
-	live(t)
+	live.Wanted(t)
 	s := serve(t, newHub(t), zeromcan.Options{})
 	var stdin strings.Builder
 	for _, v := range malformed(t) {
 		stdin.WriteString(v.Wire + "\n")
 	}
-	replies := startPython(t, stdin.String(), "raw", "tcp://"+s.Address).end(t)
+	replies := startPython(t, stdin.String(), "raw", "tcp://"+s.Address).Lines(t)
 	if len(replies) != len(malformed(t)) {
 		t.Fatalf("%d replies, want %d", len(replies), len(malformed(t)))
 	}
