@@ -160,17 +160,17 @@ func TestServerOfTwoAddressesTellsBoth(t *testing.T) {
 	if !s.Open() {
 		t.Errorf("%s: not open, though anybody can read what it publishes", s.URL())
 	}
-	first, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := first.Addr().(*net.TCPAddr).Port
-	first.Close()
-	publish := fmt.Sprintf("[::1]:%d", port+1)
-	if l, err := net.Listen("tcp", publish); err != nil {
-		t.Skipf("no IPv6 loopback, or the port is taken: %v", err)
+	if l, err := net.Listen("tcp", "[::1]:0"); err != nil {
+		t.Skipf("no IPv6 loopback: %v", err)
 	} else {
 		l.Close()
+	}
+	port := 0
+	var publish string
+	for range 100 { // for a port that is free, with the next one on the other loopback
+		if port, publish = pairOfPorts(); port != 0 {
+			break
+		}
 	}
 	s = listen(t, o, "can0", fmt.Sprintf("zeromcan://127.0.0.1:%d?publish=%s", port, publish))
 	if !strings.HasSuffix(s.URL(), "?publish="+publish) {
@@ -179,4 +179,22 @@ func TestServerOfTwoAddressesTellsBoth(t *testing.T) {
 	if s.Open() {
 		t.Errorf("%s: open, want loopback alone", s.URL())
 	}
+}
+
+// pairOfPorts returns a port of 127.0.0.1 and the address of the next one on ::1, or
+// 0 if that is taken.
+func pairOfPorts() (port int, next string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, ""
+	}
+	defer l.Close()
+	port = l.Addr().(*net.TCPAddr).Port
+	next = fmt.Sprintf("[::1]:%d", port+1)
+	n, err := net.Listen("tcp", next)
+	if err != nil {
+		return 0, ""
+	}
+	n.Close()
+	return port, next
 }
