@@ -12,6 +12,7 @@ import (
 
 	"github.com/canhub-go/canhub/canlog"
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/bus"
 )
 
 // A played message, or why a line of the log is none.
@@ -161,7 +162,7 @@ func (p *player) wanted() iter.Seq2[canlog.Entry, error] {
 			messages := 0
 			for e, err := range r.Entries() {
 				if err == nil {
-					if p.channel != "" && e.Channel != p.channel || !p.passes(e.Message) {
+					if p.channel != "" && e.Channel != p.channel || !bus.Passes(p.filters, &e.Message) {
 						if p.ctx.Err() != nil {
 							break // nobody else asks, in a long log without a message to play
 						}
@@ -181,13 +182,4 @@ func (p *player) wanted() iter.Seq2[canlog.Entry, error] {
 			}
 		}
 	}
-}
-
-func (p *player) passes(m hub.Message) bool {
-	for _, f := range p.filters {
-		if f.Match(m) {
-			return true
-		}
-	}
-	return len(p.filters) == 0
 }

@@ -2,10 +2,10 @@ package bridge
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/bus"
 )
 
 // receive hands what the bus delivers on to the other side, until an error.
@@ -72,7 +72,7 @@ func (s *side) judge(it *item) bool {
 			return false
 		}
 	}
-	if s.dir.Off || !s.passes(m) {
+	if s.dir.Off || !bus.Passes(s.dir.Filters, m) {
 		s.received.Filtered.Add(1)
 		return false
 	}
@@ -97,9 +97,4 @@ func (s *side) judge(it *item) bool {
 		s.seen.expect(m, nil) // it may come around as it is now
 	}
 	return true
-}
-
-func (s *side) passes(m *hub.Message) bool {
-	return len(s.dir.Filters) == 0 ||
-		slices.ContainsFunc(s.dir.Filters, func(f hub.Filter) bool { return f.Match(*m) })
 }

@@ -2,9 +2,9 @@ package bridge
 
 import (
 	"log/slog"
-	"time"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/bus"
 )
 
 // A reporter logs that messages are dropped for one reason, at most once a
@@ -13,19 +13,18 @@ type reporter struct {
 	log  *slog.Logger
 	what string
 	side string
-	last time.Time // it logged
-	n    uint64    // messages since
+	told bus.Seldom
+	n    uint64 // messages since it was told
 }
 
 // report counts m, and logs it if it is time for that.
 func (r *reporter) report(m *hub.Message, err error) {
 	r.n++
-	now := time.Now()
-	if !r.last.IsZero() && now.Sub(r.last) < time.Second {
+	if !r.told.Now() {
 		return
 	}
 	r.log.Warn(r.what, "side", r.side, "message", *m, "err", err, "count", r.n)
-	r.last, r.n = now, 0
+	r.n = 0
 }
 
 // end logs how many messages report has kept to itself.

@@ -3,11 +3,15 @@ package bus
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/canhub-go/canhub/hub"
-	"go.uber.org/goleak"
+	"github.com/canhub-go/canhub/hub/hubtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -146,5 +150,54 @@ func TestCloseLosesNothingThatPutHasTaken(t *testing.T) {
 			t.Fatalf("%d were taken, %d came", want, n)
 		}
 		<-closed
+	}
+}
+
+func TestSeldomIsOnceASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s Seldom
+		told := 0
+		for range 25 { // 2.5 s: at 0, 1 and 2
+			if s.Now() {
+				told++
+			}
+			time.Sleep(time.Second / 10)
+		}
+		if told != 3 {
+			t.Errorf("told %d times, want 3", told)
+		}
+	})
+}
+
+func TestPassesAsInPackageHub(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	h := hubtest.New(t)
+	from := hubtest.Open(t, h, "can0", nil)
+	for range 200 {
+		filters := make([]hub.Filter, r.IntN(3))
+		for i := range filters {
+			filters[i] = hub.Filter{ID: r.Uint32N(8), Mask: r.Uint32() & 0x80000007, Invert: r.IntN(4) == 0}
+			switch r.IntN(4) {
+			case 0:
+				filters[i].StandardOnly = true
+			case 1:
+				filters[i].ExtendedOnly = true
+			}
+		}
+		to := hubtest.Open(t, h, "can0", &hub.SubscriberOptions{Filters: filters})
+		var want []hub.Message
+		for id := range uint32(8) {
+			for _, m := range []hub.Message{hub.Std(id), hub.Ext(id), {ID: id, Flags: hub.Error}} {
+				if err := from.Send(t.Context(), m); err != nil {
+					t.Fatal(err)
+				}
+				if Passes(filters, &m) {
+					want = append(want, m)
+				}
+			}
+		}
+		hubtest.Want(t, to, want...)
+		hubtest.WantNone(t, to)
+		to.Close()
 	}
 }

@@ -4,7 +4,6 @@ package multicast
 var (
 	AppendMessage = appendMessage
 	Decode        = decode
-	Wanted        = wanted
 	Enlarge       = enlarge
 )
 

@@ -2,12 +2,10 @@ package multicast_test
 
 import (
 	"errors"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/canhub-go/canhub/hub"
-	"github.com/canhub-go/canhub/hub/hubtest"
 	"github.com/canhub-go/canhub/transport/multicast"
 )
 
@@ -72,37 +70,5 @@ func TestReadBufferIsWhatTheSystemGives(t *testing.T) {
 		if got != c.want || (err != nil) != (c.want == 0) {
 			t.Errorf("asked for %d of at most %d: got %d, %v, want %d", c.ask, c.limit, got, err, c.want)
 		}
-	}
-}
-
-// Filters are those of package hub: what passes there passes here.
-func TestFiltersSelectAsInPackageHub(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	h := hubtest.New(t)
-	from := hubtest.Open(t, h, "can0", nil)
-	for range 200 {
-		filters := make([]hub.Filter, r.IntN(3))
-		for i := range filters {
-			filters[i] = hub.Filter{ID: r.Uint32N(8), Mask: r.Uint32() & 0x80000007, Invert: r.IntN(4) == 0}
-			switch r.IntN(4) {
-			case 0:
-				filters[i].StandardOnly = true
-			case 1:
-				filters[i].ExtendedOnly = true
-			}
-		}
-		to := hubtest.Open(t, h, "can0", &hub.SubscriberOptions{Filters: filters})
-		var want []hub.Message
-		for id := range uint32(8) {
-			for _, m := range []hub.Message{hub.Std(id), hub.Ext(id), {ID: id, Flags: hub.Error}} {
-				send(t, from, m)
-				if multicast.Wanted(filters, &m) {
-					want = append(want, m)
-				}
-			}
-		}
-		hubtest.Want(t, to, want...)
-		hubtest.WantNone(t, to)
-		to.Close()
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"time"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/bus"
 )
 
 // maxFailures is how many reads in a row may fail until run gives up. Networks
@@ -97,22 +97,15 @@ func (b *Bus) accept(p *receipt) (m hub.Message, wants bool, err error) {
 	if own {
 		m.Flags |= hub.Own
 	}
-	return m, wanted(b.opts.Filters, &m), nil
+	return m, bus.Passes(b.opts.Filters, &m), nil
 }
 
 // A reporter logs one kind of event, at most once a second.
-type reporter struct {
-	last time.Time
-}
+type reporter struct{ bus.Seldom }
 
 func (r *reporter) report(b *Bus, what string, attrs ...any) {
-	if b.opts.Logger == nil {
+	if b.opts.Logger == nil || !r.Now() {
 		return
 	}
-	now := time.Now()
-	if !r.last.IsZero() && now.Sub(r.last) < time.Second {
-		return
-	}
-	r.last = now
 	b.opts.Logger.Warn(what, append(attrs, slog.String("group", b.group.String()))...)
 }

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/bus"
 )
 
 // transmit writes what was accepted, as much at once as is there.
@@ -53,7 +53,7 @@ func (b *Bus) receive() {
 	defer close(b.life.Ended)
 	defer b.ws.CloseNow()
 	var buf []byte
-	var warned time.Time
+	var warned bus.Seldom
 	for {
 		kind, p, err := read(b.ws, buf)
 		if err != nil {
@@ -64,8 +64,7 @@ func (b *Bus) receive() {
 		r, ok, err := b.take(kind, p)
 		if err != nil {
 			b.malformed.Add(1)
-			if now := time.Now(); now.Sub(warned) >= time.Second {
-				warned = now
+			if warned.Now() {
 				b.opts.Logger.Warn("remote: a message that is no frame", "server", b.name,
 					"error", err, "so far", b.malformed.Load())
 			}
@@ -91,7 +90,7 @@ func (b *Bus) take(kind websocket.MessageType, p []byte) (r result, ok bool, err
 		} else if err != nil {
 			return r, false, err
 		}
-		return r, b.wants(&r.m), nil
+		return r, bus.Passes(b.opts.Filters, &r.m), nil
 	}
 	e, err := parseEvent(p)
 	if err != nil {
@@ -102,17 +101,12 @@ func (b *Bus) take(kind websocket.MessageType, p []byte) (r result, ok bool, err
 		if err := decodeJSON(&r.m, e.payload); err != nil {
 			return r, false, err
 		}
-		return r, b.wants(&r.m), nil
+		return r, bus.Passes(b.opts.Filters, &r.m), nil
 	case errorEvent:
 		r.err = &EventError{Text: plain(e.payload)}
 		return r, true, nil
 	}
 	return r, false, nil
-}
-
-// wants applies the filters, for those that the server has not got.
-func (b *Bus) wants(m *hub.Message) bool {
-	return len(b.opts.Filters) == 0 || slices.ContainsFunc(b.opts.Filters, func(f hub.Filter) bool { return f.Match(*m) })
 }
 
 // cause returns what the end of a connection means, which err has told.

@@ -3,10 +3,10 @@ package virtualcan
 import (
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/bus"
 )
 
 // transmit writes what was accepted, as much at once as is there.
@@ -38,7 +38,7 @@ func (b *Bus) transmit() {
 func (b *Bus) receive() {
 	defer close(b.life.Ended)
 	defer b.wire.Close()
-	var warned rarely
+	var warned bus.Seldom
 	for {
 		if err := b.wire.fill(); err != nil {
 			b.life.Err = b.cause(err)
@@ -50,7 +50,7 @@ func (b *Bus) receive() {
 			ok, err := b.wire.next(&m)
 			if _, bad := err.(*frameError); bad {
 				n := b.malformed.Add(1)
-				if warned.now() {
+				if warned.Now() {
 					b.opts.Logger.Warn("virtualcan: a packet that is no frame", "server", b.name, "error", err, "so far", n)
 				}
 				continue
@@ -62,7 +62,7 @@ func (b *Bus) receive() {
 			if !ok {
 				break
 			}
-			if !b.wants(&m) {
+			if !bus.Passes(b.opts.Filters, &m) {
 				continue
 			}
 			m.Timestamp = now
@@ -73,10 +73,6 @@ func (b *Bus) receive() {
 			}
 		}
 	}
-}
-
-func (b *Bus) wants(m *hub.Message) bool {
-	return len(b.opts.Filters) == 0 || slices.ContainsFunc(b.opts.Filters, func(f hub.Filter) bool { return f.Match(*m) })
 }
 
 // cause returns what the end of a connection means, which err has told.

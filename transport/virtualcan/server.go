@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/bus"
 )
 
 // A Server has clients on a channel of a hub.
@@ -22,7 +23,7 @@ type Server struct {
 
 	counters
 	// When something was last told.
-	lossTold, refusalTold, malformedTold, dropTold, rejectionTold, acceptTold rarely
+	lossTold, refusalTold, malformedTold, dropTold, rejectionTold, acceptTold bus.Seldom
 }
 
 // Serve serves clients on l until ctx is done. It is the Serve of a [NewServer].
@@ -74,7 +75,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 				return nil
 			}
 			if errno := syscall.Errno(0); errors.As(err, &errno) && errno.Temporary() {
-				if s.acceptTold.now() {
+				if s.acceptTold.Now() {
 					s.opts.Logger.Warn("virtualcan: nobody can connect for now", "error", err)
 				}
 				select { // for what it ran out of, such as files
@@ -87,7 +88,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}
 		n := s.newSession(conn)
 		if n == nil {
-			if total := s.rejected.Add(1); s.rejectionTold.now() {
+			if total := s.rejected.Add(1); s.rejectionTold.Now() {
 				s.opts.Logger.Warn("virtualcan: too many clients, one was not let in",
 					"client", conn.RemoteAddr().String(), "limit", s.opts.MaxClients, "so far", total)
 			}

@@ -79,7 +79,7 @@ func (n *session) run(ctx context.Context) {
 	}
 	wg.Wait()
 	cause := context.Cause(ctx)
-	if cause != io.EOF && !regular() && n.server.dropTold.now() {
+	if cause != io.EOF && !regular() && n.server.dropTold.Now() {
 		log.Warn("virtualcan: client dropped", "client", n.name, "cause", cause)
 	}
 	log.Debug("virtualcan: session ended", "client", n.name, "cause", cause)
@@ -107,7 +107,7 @@ func (n *session) read(ctx context.Context, sub *hub.Subscriber) error {
 		for {
 			ok, err := n.wire.next(&batch[number])
 			if _, bad := err.(*frameError); bad {
-				if total := s.malformed.Add(1); s.malformedTold.now() {
+				if total := s.malformed.Add(1); s.malformedTold.Now() {
 					s.opts.Logger.Warn("virtualcan: a packet that is no frame", "client", n.name, "error", err, "so far", total)
 				}
 				continue
@@ -175,7 +175,7 @@ func (n *session) write(ctx context.Context, sub *hub.Subscriber) error {
 				break
 			}
 			if why := uncarried(&batch[0]); why != nil {
-				if total := s.refused.Add(1); s.refusalTold.now() {
+				if total := s.refused.Add(1); s.refusalTold.Now() {
 					s.opts.Logger.Warn("virtualcan: a message was not passed on", "client", n.name, "message", batch[0], "error", why, "so far", total)
 				}
 				batch = batch[1:]
@@ -188,7 +188,7 @@ func (n *session) write(ctx context.Context, sub *hub.Subscriber) error {
 
 // tellLoss logs that the client has lost messages, if it has lost more.
 func (n *session) tellLoss(sub *hub.Subscriber) {
-	if lost := sub.Stats().Dropped; lost > n.told && n.server.lossTold.now() {
+	if lost := sub.Stats().Dropped; lost > n.told && n.server.lossTold.Now() {
 		n.told = lost
 		n.server.opts.Logger.Warn("virtualcan: a client does not keep up and loses messages", "client", n.name, "so far", lost)
 	}

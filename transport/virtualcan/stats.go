@@ -2,7 +2,6 @@ package virtualcan
 
 import (
 	"sync/atomic"
-	"time"
 )
 
 // ServerStats count what a [Server] has done.
@@ -22,12 +21,4 @@ type ServerStats struct {
 // counters are those that the sessions of a server add to.
 type counters struct {
 	rejected, received, malformed, sent, refused atomic.Uint64
-}
-
-// Rarely is for what is to be told at most once a second.
-type rarely struct{ last atomic.Int64 }
-
-func (r *rarely) now() bool {
-	now, last := time.Now().UnixNano(), r.last.Load()
-	return (last == 0 || now-last >= int64(time.Second)) && r.last.CompareAndSwap(last, now)
 }

@@ -240,5 +240,5 @@ func (b *Bus) accept(parts [][]byte) (m hub.Message, wants bool, err error) {
 		m.Flags |= hub.Own
 	}
 	m.Timestamp = time.Now().UnixNano()
-	return m, wanted(b.opts.Filters, &m), nil
+	return m, bus.Passes(b.opts.Filters, &m), nil
 }

@@ -2,11 +2,9 @@ package zeromcan
 
 import (
 	"log/slog"
-	"slices"
 	"sync/atomic"
-	"time"
 
-	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/bus"
 )
 
 // Stats count what a [Bus] has sent and received.
@@ -34,25 +32,18 @@ func (b *Bus) Stats() Stats {
 	}
 }
 
-// wanted reports whether m passes the filters as it would in package hub.
-func wanted(filters []hub.Filter, m *hub.Message) bool {
-	return len(filters) == 0 || slices.ContainsFunc(filters, func(f hub.Filter) bool { return f.Match(*m) })
-}
-
 // A reporter counts one kind of event and logs it, at most once a second. Any
 // goroutine may use it.
 type reporter struct {
 	count, told atomic.Uint64
-	last        atomic.Int64 // when it was told, nanoseconds since 1970
+	seldom      bus.Seldom
 }
 
 func (r *reporter) report(n uint64, log *slog.Logger, what string, attrs ...any) {
 	r.count.Add(n)
-	now, last := time.Now().UnixNano(), r.last.Load()
-	if last != 0 && now-last < int64(time.Second) || !r.last.CompareAndSwap(last, now) {
-		return
+	if r.seldom.Now() {
+		r.tell(log, what, attrs...)
 	}
-	r.tell(log, what, attrs...)
 }
 
 // tell logs the count, if it has grown.
