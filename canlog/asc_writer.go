@@ -31,15 +31,10 @@ func (w *ascWriter) append(b []byte, e *Entry) ([]byte, string) {
 		return b, fmt.Sprintf("of an error frame it tells only that there was one, which is read as %08X and eight zeros, so class and data would be lost",
 			0x80|1<<29)
 	}
-	channel, reason := w.channels.number(e.Channel)
+	channel, t, reason := place(&w.channels, &w.start, e)
 	if reason != "" {
 		return b, reason
 	}
-	t, reason := w.start.since(m.Timestamp)
-	if reason != "" {
-		return b, reason
-	}
-	w.channels.hold(channel, e.Channel)
 	if !w.begun {
 		w.begun = true
 		b = w.header(b)

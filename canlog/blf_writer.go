@@ -35,15 +35,10 @@ func newBLFWriter(o *WriterOptions) *blfWriter {
 
 func (w *blfWriter) append(b []byte, e *Entry) ([]byte, string) {
 	m := &e.Message
-	channel, reason := w.channels.number(e.Channel)
+	channel, t, reason := place(&w.channels, &w.start, e)
 	if reason != "" {
 		return b, reason
 	}
-	t, reason := w.start.since(m.Timestamp)
-	if reason != "" {
-		return b, reason
-	}
-	w.channels.hold(channel, e.Channel)
 	w.stop = max(w.stop, m.Timestamp)
 	w.count++
 

@@ -29,3 +29,16 @@ func (s *start) since(ns int64) (uint64, string) {
 func inRange(t time.Time) bool {
 	return !t.Before(time.Unix(0, 0)) && !t.After(time.Unix(0, math.MaxInt64))
 }
+
+// place returns what the channel of e and its time are in a log of numbers and of
+// times since its start, or why it has none. Then nothing has changed.
+func place(channels *numbers, s *start, e *Entry) (channel int, since uint64, reason string) {
+	if channel, reason = channels.number(e.Channel); reason != "" {
+		return 0, 0, reason
+	}
+	if since, reason = s.since(e.Message.Timestamp); reason != "" {
+		return 0, 0, reason
+	}
+	channels.hold(channel, e.Channel)
+	return channel, since, ""
+}

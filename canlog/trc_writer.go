@@ -22,15 +22,10 @@ func (w *trcWriter) append(b []byte, e *Entry) ([]byte, string) {
 	if m.Flags&hub.Error != 0 {
 		return b, "its rows of errors have no place for class and data of an error frame"
 	}
-	channel, reason := w.channels.number(e.Channel)
+	channel, t, reason := place(&w.channels, &w.start, e)
 	if reason != "" {
 		return b, reason
 	}
-	t, reason := w.start.since(m.Timestamp)
-	if reason != "" {
-		return b, reason
-	}
-	w.channels.hold(channel, e.Channel)
 	b = w.header(b)
 	var text [32]byte
 	w.n++

@@ -3,15 +3,12 @@ package hub_test
 import (
 	"bytes"
 	"encoding"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/golden"
 )
 
 // The files in testdata were made by running can-utils: cansend.json by giving
@@ -27,53 +25,17 @@ import (
 
 // A vector is one entry of them.
 type vector struct {
-	Name  string `json:"name"`
-	Text  string `json:"wire_text"`
-	Old   string `json:"candump_2020_11"` // where it differs from Text
-	Frame *struct {
-		ID       uint32 `json:"id"`
-		Extended bool   `json:"extended"`
-		Remote   bool   `json:"rtr"`
-		Error    bool   `json:"error"`
-		FD       bool   `json:"fd"`
-		BRS      bool   `json:"brs"`
-		ESI      bool   `json:"esi"`
-		Length   uint8  `json:"dlc"`
-		Data     string `json:"data_hex"`
-	} `json:"frame"` // nil if cansend refused the text
+	Name  string        `json:"name"`
+	Text  string        `json:"wire_text"`
+	Old   string        `json:"candump_2020_11"` // where it differs from Text
+	Frame *golden.Frame `json:"frame"`           // nil if cansend refused the text
 }
 
-func readVectors(t testing.TB, name string) []vector {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var v []vector
-	if err := json.Unmarshal(b, &v); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	if len(v) < 100 {
-		t.Fatalf("%s: %d vectors, want more than 100", name, len(v))
-	}
-	return v
-}
-
+// message returns the frame; its text has no time.
 func (v *vector) message(t testing.TB) hub.Message {
 	t.Helper()
-	f := v.Frame
-	m := hub.Message{ID: f.ID, Len: f.Length}
-	for flag, set := range map[hub.Flags]bool{
-		hub.Extended: f.Extended, hub.Remote: f.Remote, hub.Error: f.Error,
-		hub.FDF: f.FD, hub.BRS: f.BRS, hub.ESI: f.ESI,
-	} {
-		if set {
-			m.Flags |= flag
-		}
-	}
-	if _, err := hex.Decode(m.Data[:], []byte(f.Data)); err != nil {
-		t.Fatalf("%s: %v", v.Name, err)
-	}
+	m := v.Frame.Message(t)
+	m.Timestamp = 0
 	return m
 }
 
@@ -118,7 +80,7 @@ var refusedAt = map[string]int{
 
 func TestParseReadsWhatCansendSends(t *testing.T) {
 	strict, refused := 0, 0
-	for _, v := range readVectors(t, "cansend.json") {
+	for _, v := range golden.Load[vector](t, "cansend.json", 127) {
 		t.Run(v.Name, func(t *testing.T) {
 			m, err := hub.Parse(v.Text)
 			exception, isStricter := stricter[v.Name]
@@ -183,7 +145,7 @@ func TestParseErrorCutsALongText(t *testing.T) {
 }
 
 func TestStringIsWhatCandumpWrites(t *testing.T) {
-	for _, v := range readVectors(t, "candump.json") {
+	for _, v := range golden.Load[vector](t, "candump.json", 122) {
 		t.Run(v.Name, func(t *testing.T) {
 			m := v.message(t)
 			line := v.Text
@@ -215,7 +177,7 @@ var _ encoding.TextAppender = hub.Message{}
 
 func TestAppendTextAllocatesNothingGivenRoom(t *testing.T) {
 	buf := make([]byte, 0, 256)
-	for _, v := range readVectors(t, "candump.json") {
+	for _, v := range golden.Load[vector](t, "candump.json", 122) {
 		m := v.message(t)
 		if n := testing.AllocsPerRun(10, func() { buf, _ = m.AppendText(buf[:0]) }); n != 0 {
 			t.Errorf("%v: %v allocations, want 0", m, n)
@@ -224,10 +186,8 @@ func TestAppendTextAllocatesNothingGivenRoom(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, name := range []string{"cansend.json", "candump.json"} {
-		for _, v := range readVectors(f, name) {
-			f.Add(frameText(v.Text))
-		}
+	for _, v := range append(golden.Load[vector](f, "cansend.json", 127), golden.Load[vector](f, "candump.json", 122)...) {
+		f.Add(frameText(v.Text))
 	}
 	f.Add("60000001#R")
 	f.Add("4C0DE3EA#R8_F")
@@ -265,7 +225,7 @@ func stamped(m hub.Message, ns int64, seq uint64) hub.Message {
 
 func TestJSONKeepsEveryMessage(t *testing.T) {
 	var messages []hub.Message
-	for _, v := range readVectors(t, "candump.json") {
+	for _, v := range golden.Load[vector](t, "candump.json", 122) {
 		messages = append(messages, v.message(t))
 	}
 	for _, ns := range []int64{
@@ -447,7 +407,7 @@ func TestJSONNullLeavesTheMessageAlone(t *testing.T) {
 }
 
 func FuzzUnmarshalJSON(f *testing.F) {
-	for _, v := range readVectors(f, "candump.json") {
+	for _, v := range golden.Load[vector](f, "candump.json", 122) {
 		b, err := json.Marshal(v.message(f))
 		if err != nil {
 			f.Fatal(err)

@@ -170,34 +170,36 @@ func TestSeldomIsOnceASecond(t *testing.T) {
 }
 
 func TestPassesAsInPackageHub(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	h := hubtest.New(t)
-	from := hubtest.Open(t, h, "can0", nil)
-	for range 200 {
-		filters := make([]hub.Filter, r.IntN(3))
-		for i := range filters {
-			filters[i] = hub.Filter{ID: r.Uint32N(8), Mask: r.Uint32() & 0x80000007, Invert: r.IntN(4) == 0}
-			switch r.IntN(4) {
-			case 0:
-				filters[i].StandardOnly = true
-			case 1:
-				filters[i].ExtendedOnly = true
-			}
-		}
-		to := hubtest.Open(t, h, "can0", &hub.SubscriberOptions{Filters: filters})
-		var want []hub.Message
-		for id := range uint32(8) {
-			for _, m := range []hub.Message{hub.Std(id), hub.Ext(id), {ID: id, Flags: hub.Error}} {
-				if err := from.Send(t.Context(), m); err != nil {
-					t.Fatal(err)
-				}
-				if Passes(filters, &m) {
-					want = append(want, m)
+	synctest.Test(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 2))
+		h := hubtest.New(t)
+		from := hubtest.Open(t, h, "can0", nil)
+		for range 200 {
+			filters := make([]hub.Filter, r.IntN(3))
+			for i := range filters {
+				filters[i] = hub.Filter{ID: r.Uint32N(8), Mask: r.Uint32() & 0x80000007, Invert: r.IntN(4) == 0}
+				switch r.IntN(4) {
+				case 0:
+					filters[i].StandardOnly = true
+				case 1:
+					filters[i].ExtendedOnly = true
 				}
 			}
+			to := hubtest.Open(t, h, "can0", &hub.SubscriberOptions{Filters: filters})
+			var want []hub.Message
+			for id := range uint32(8) {
+				for _, m := range []hub.Message{hub.Std(id), hub.Ext(id), {ID: id, Flags: hub.Error}} {
+					if err := from.Send(t.Context(), m); err != nil {
+						t.Fatal(err)
+					}
+					if Passes(filters, &m) {
+						want = append(want, m)
+					}
+				}
+			}
+			hubtest.Want(t, to, want...)
+			hubtest.WantNone(t, to)
+			to.Close()
 		}
-		hubtest.Want(t, to, want...)
-		hubtest.WantNone(t, to)
-		to.Close()
-	}
+	})
 }

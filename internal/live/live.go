@@ -71,7 +71,7 @@ func Start(t testing.TB, cmd *exec.Cmd) *Peer {
 	}
 	p.lines = bufio.NewScanner(out)
 	if !p.lines.Scan() {
-		err, errors := p.Wait()
+		errors, err := p.Wait()
 		t.Fatalf("the other program is not ready: %v\n%s", err, errors)
 	}
 	p.Ready = p.lines.Text()
@@ -79,11 +79,11 @@ func Start(t testing.TB, cmd *exec.Cmd) *Peer {
 	return p
 }
 
-// Wait waits for the end of the program, and returns also what it printed on
-// stderr.
-func (p *Peer) Wait() (err error, errors string) {
+// Wait waits for the end of the program, and returns what it printed on stderr,
+// and an error unless it ended in the regular way.
+func (p *Peer) Wait() (errors string, err error) {
 	err = p.Cmd.Wait()
-	return err, p.errors.String()
+	return p.errors.String(), err
 }
 
 // Kill ends the program.
@@ -102,7 +102,7 @@ func (p *Peer) Lines(t testing.TB) (lines []string) {
 	for p.lines.Scan() {
 		lines = append(lines, p.lines.Text())
 	}
-	if err, errors := p.Wait(); err != nil {
+	if errors, err := p.Wait(); err != nil {
 		t.Fatalf("the other program: %v\n%s", err, errors)
 	}
 	return lines

@@ -211,7 +211,7 @@ func TestLivePythonClientHearsTheEndOfTheServer(t *testing.T) {
 	end := serveOn(t, l, hubtest.New(t), nil)
 	p := startPeer(t, nil, "recv", "ws://"+l.Addr().String())
 	end()
-	if err, errors := p.Wait(); err == nil || !strings.Contains(errors, "1001") {
+	if errors, err := p.Wait(); err == nil || !strings.Contains(errors, "1001") {
 		t.Errorf("python: %v\n%s", err, errors)
 	}
 }
