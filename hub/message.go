@@ -34,10 +34,15 @@ type Message struct {
 	// message; senders leave them 0.
 	Data [64]byte
 
-	// Makes it 96 bytes. Of 88 the last 16-byte move of a copy overlaps the one
-	// before, and who copies that copy right away, as Recv and its callers do,
-	// waits for the processor's store buffer: it takes twice as long.
-	_ [8]byte
+	// Tag is the sender's, to mark a message for those who know the mark: it travels
+	// along on the channel, and the hub does not look at it. It is not of the
+	// frame, so it has no place in the text and JSON forms, and no transport sends
+	// it. That for virtualcan keeps in it what a packet has beyond its frame.
+	Tag uint64
+
+	// That makes 96 bytes. Of 88 the last 16-byte move of a copy would overlap the
+	// one before, and who copies that copy right away, as Recv and its callers do,
+	// would wait for the processor's store buffer: twice as long.
 }
 
 // Flags tell the kind of a [Message]'s frame.
@@ -148,8 +153,8 @@ func (m Message) DLC() uint8 {
 }
 
 // Equal reports whether m and o are the same frame: identifier, flags, length
-// and data. When and where they were sent (Timestamp, Seq, [Own]) and bytes
-// beyond Len do not count.
+// and data. When and where they were sent (Timestamp, Seq, [Own]), the Tag and
+// bytes beyond Len do not count.
 func (m Message) Equal(o Message) bool {
 	return m.ID == o.ID && m.Len == o.Len && (m.Flags^o.Flags)&^Own == 0 &&
 		string(m.Bytes()) == string(o.Bytes())

@@ -129,7 +129,7 @@ func TestABusPassesOverPacketsThatAreNoFrames(t *testing.T) {
 		conn, far := net.Pipe()
 		var log logged
 		b := newBus(conn, "there", *options(t, &DialOptions{Logger: log.logger(), Filters: []hub.Filter{{ID: 0x100, Mask: 0x700}}}))
-		far.Write(golden.Hex(t, "00000000"+"00000001e0"+"0000000e00000ac60001c600000000000000"))
+		far.Write(golden.Hex(t, "00000000"+"00000001e0"+"0000000e000001c60009c600000000000000"))
 		far.Write(packets(hub.Std(0x201), hub.Std(0x101)))
 		if m, err := b.Recv(t.Context()); err != nil || m.ID != 0x101 {
 			t.Errorf("received %v, %v", m, err)

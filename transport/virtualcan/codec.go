@@ -37,7 +37,7 @@ func appendPacket(dst []byte, m *hub.Message) []byte {
 func appendPackets(dst []byte, msgs []hub.Message) ([]byte, []hub.Message) {
 	n := len(dst)
 	room := dst[n:cap(dst)]
-	for len(msgs) > 0 && len(room) >= packetLen && carries(&msgs[0]) {
+	for len(msgs) > 0 && len(room) >= packetLen && uncarried(&msgs[0]) == nil {
 		putPacket((*[packetLen]byte)(room), &msgs[0])
 		room, msgs = room[packetLen:], msgs[1:]
 	}
@@ -45,8 +45,14 @@ func appendPackets(dst []byte, msgs []hub.Message) ([]byte, []hub.Message) {
 }
 
 func putPacket(p *[packetLen]byte, m *hub.Message) {
-	binary.BigEndian.PutUint64(p[0:], bodyLen<<32|uint64(m.ID))
-	p[8] = byte(m.Flags) & flagExtended
+	id, flags := m.ID, byte(m.Flags)&flagExtended
+	if m.Tag != 0 {
+		if h := header(m.Tag); h.fits(m) {
+			id, flags = h.id(), h.flags()
+		}
+	}
+	binary.BigEndian.PutUint64(p[0:], bodyLen<<32|uint64(id))
+	p[8] = flags
 	p[9] = m.Len
 	data := binary.LittleEndian.Uint64(m.Data[:])
 	binary.LittleEndian.PutUint64(p[10:], data&(1<<(8*m.Len)-1)) // and zeros behind Len
@@ -78,13 +84,62 @@ func decodePacket(m *hub.Message, p []byte) error {
 	if len(p) < headLen+n {
 		return fmt.Errorf("a packet of %d bytes, too short for %d data bytes", len(p), n)
 	}
-	*m = hub.Message{}
-	m.ID, m.Len = binary.BigEndian.Uint32(p), uint8(n)
-	if p[4]&flagExtended != 0 {
+	*m = hub.Message{Len: uint8(n)}
+	copy(m.Data[:8], p[headLen:headLen+n])
+	newHeader(binary.BigEndian.Uint32(p), p[4]).set(m)
+	return nil
+}
+
+// A header is the identifier and the flags of a packet. Peers do not look at all
+// of their bits, and some put more there than the protocol has. It is kept as the
+// Tag of the message, so that the others get it as it was sent.
+type header uint64
+
+const (
+	headerMark = header(0x7643) << 48 // tells it from a Tag of somebody else
+
+	// The highest bits of an identifier, as in linux/can.h.
+	idExtended = 1 << 31
+	idRemote   = 1 << 30
+	idError    = 1 << 29
+
+	maxStandard = 1<<11 - 1
+	maxExtended = 1<<29 - 1
+)
+
+func newHeader(id uint32, flags byte) header {
+	return headerMark | header(flags)<<32 | header(id)
+}
+
+func (h header) id() uint32  { return uint32(h) }
+func (h header) flags() byte { return byte(h >> 32) }
+
+// set gives m, which has the length and the data, the rest of the message that a
+// packet has. The highest bits of the identifier mean what they mean in
+// SocketCAN, and one of more than 11 bits is extended, whatever else is said.
+func (h header) set(m *hub.Message) {
+	id, flags := h.id(), h.flags()
+	m.ID, m.Flags, m.Tag = id&maxExtended, 0, 0
+	if flags&flagExtended != 0 || id&idExtended != 0 || m.ID > maxStandard {
 		m.Flags = hub.Extended
 	}
-	copy(m.Data[:8], p[headLen:headLen+n])
-	return m.Validate()
+	switch {
+	case id&idError != 0:
+		m.Flags = hub.Error
+	case id&idRemote != 0 && m.Data == [64]byte{}: // it has none
+		m.Flags |= hub.Remote
+	}
+	if id != m.ID || flags != byte(m.Flags) {
+		m.Tag = uint64(h)
+	}
+}
+
+// fits reports whether h is a header with which m, or a copy of it, has come.
+func (h header) fits(m *hub.Message) bool {
+	var was hub.Message
+	copy(was.Data[:], m.Bytes())
+	h.set(&was)
+	return h>>48 == headerMark>>48 && was.ID == m.ID && was.Flags == m.Flags&^hub.Own && m.Len <= 8
 }
 
 var (
@@ -97,12 +152,17 @@ func unsupported(kind string) error {
 	return fmt.Errorf("virtualcan: the protocol has no %s frames: %w", kind, errors.ErrUnsupported)
 }
 
-func carries(m *hub.Message) bool { return m.Flags&(hub.Remote|hub.FDF|hub.Error) == 0 }
-
 // uncarried tells why the protocol cannot carry m, or returns nil.
 func uncarried(m *hub.Message) error {
+	if m.Flags&(hub.Remote|hub.FDF|hub.Error) == 0 {
+		return nil
+	}
+	return uncommon(m)
+}
+
+func uncommon(m *hub.Message) error {
 	switch {
-	case carries(m):
+	case m.Tag != 0 && header(m.Tag).fits(m): // a peer has found a way
 		return nil
 	case m.Flags&hub.Error != 0:
 		return errError

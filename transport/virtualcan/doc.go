@@ -22,10 +22,18 @@
 // else; it counts them, and logs them at most once a second.
 //
 // Packets go out with 14 bytes, zeros behind the data. Shorter and longer ones
-// are taken too, if the data is in them. A packet that is no frame, or one that
-// cannot exist on a bus, is passed over, counted and logged: it never reaches
-// another client, some of which it would crash. A packet of 64 KiB or more, or
-// one of which only a part comes, ends the connection.
+// are taken too, if the data is in them. A packet that is no frame is passed
+// over, counted and logged: it never reaches another client, some of which it
+// would crash. A packet of 64 KiB or more, or one of which only a part comes, ends
+// the connection.
+//
+// Some clients put more into a packet than the protocol has, such as gocanopen,
+// which sets bit 30 of the identifier for a remote frame. All of the identifier
+// and of the flags reaches the other virtualcan clients as it was sent. Everybody
+// else receives the message in it: bits 29 to 31 mean what they mean in SocketCAN
+// (error, remote, extended), bit 30 only without data, and an identifier of more
+// than 11 bits is extended. What else there is remains in [hub.Message].Tag, with
+// which a message that was received can be sent on as it came, by Send too.
 //
 // # Order
 //

@@ -108,9 +108,9 @@ func TestPacketsOfAllPeersAreRead(t *testing.T) {
 
 func TestOddPackets(t *testing.T) {
 	want := map[string]string{ // the frames, or what the error says
-		"std_id_over_11_bits":               "ID 0xac6",
-		"ext_id_over_29_bits":               "ID 0xffffffc7",
-		"id_with_socketcan_flag_bits":       "ID 0xc00002c8",
+		"std_id_over_11_bits":               "00000AC6#C6",
+		"ext_id_over_29_bits":               "3FFFFFC7#8A",
+		"id_with_socketcan_flag_bits":       "000002C8#80",
 		"short_variable_length_10":          "2C9#F25566F4",
 		"short_6_len0":                      "2CA#",
 		"long_16":                           "2CB#04181BAB",
