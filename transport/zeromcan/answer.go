@@ -78,7 +78,8 @@ func (s *server) refuse(dst []byte, c net.Conn, err error) []byte {
 }
 
 // newName returns one that was not given away before, and never is again: a
-// client's ZeroMQ connects again by itself and goes on with its name.
+// client's ZeroMQ connects again by itself and goes on with its name. It may have
+// it from an earlier server, so each begins somewhere else.
 func (s *server) newName() string {
 	return "client" + strconv.FormatUint(s.names.Add(1)-1, 10)
 }

@@ -42,8 +42,8 @@ type Bus struct {
 // in the system's buffers, and then at the server until it drops it.
 const queueLength = 256
 
-// Name returns the name by which the server knows this client, such as
-// "client0".
+// Name returns the name by which the server knows this client: from the original
+// "client0" and so on.
 func (b *Bus) Name() string { return b.name }
 
 // Send asks the server to send m, and returns when it has done so. Any number of

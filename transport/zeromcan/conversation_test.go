@@ -49,7 +49,9 @@ func said(t testing.TB, segments []segment, from string) (all []byte) {
 // says to them, byte for byte, what the original has said.
 func TestRecordedClientsHearWhatTheOriginalServerSaid(t *testing.T) {
 	c := recorded(t)
-	s := serve(t, newHub(t), zeromcan.Options{})
+	var o zeromcan.Options
+	zeromcan.CountFrom(&o, 0)
+	s := serve(t, newHub(t), o)
 	var peers []*peer
 	var sends [][]byte // what is still to be said
 	var heard [][]byte // what has been

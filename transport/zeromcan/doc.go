@@ -47,9 +47,10 @@
 //
 // The server gives each client a name, and publishes each message with the name
 // of its sender, by which a client passes over its own. A name is never given
-// away twice by one server. Any other text of 1 to 64 bytes works as a name as
-// well: so a client that was there before the server was started again goes on.
-// What others than clients send is published as "canhub".
+// away twice: one server counts, from a random number, for ZeroMQ's clients connect
+// to the next server by themselves and go on with the name that they have. Any
+// text of 1 to 64 bytes works as a name. What others than clients send is published
+// as "canhub".
 //
 // # Wrong input
 //

@@ -54,6 +54,9 @@ func ReadAll(c net.Conn) (longest int, err error) {
 	}
 }
 
+// CountFrom sets the number of the first client.
+func CountFrom(o *Options, n uint64) { o.first = &n }
+
 // Write writes to c as a link does.
 func Write(c net.Conn, b []byte) error { return (&link{Conn: c}).write(b) }
 

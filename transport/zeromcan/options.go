@@ -3,6 +3,7 @@ package zeromcan
 import (
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"strconv"
@@ -109,6 +110,8 @@ type Options struct {
 	// warnings with the count so far. Its handler runs in the goroutines that
 	// serve: it must not wait for the hub. Default: silent.
 	Logger *slog.Logger
+
+	first *uint64 // the number of the first client; nil: random
 }
 
 const (
@@ -140,6 +143,9 @@ func (o *Options) withDefaults() (Options, error) {
 		return r, fmt.Errorf("zeromcan: MaxClients %d: want 1 to %d, or 0 for %d", r.MaxClients, maxOption, defaultMaxClients)
 	case r.Queue < 1 || r.Queue > maxOption:
 		return r, fmt.Errorf("zeromcan: Queue %d: want 1 to %d, or 0 for %d", r.Queue, maxOption, defaultQueue)
+	}
+	if r.first == nil {
+		r.first = new(rand.N(uint64(1 << 31)))
 	}
 	var err error
 	r.Publish, err = publishAddress(r.Address, r.Publish)

@@ -22,7 +22,7 @@ type server struct {
 	turn    chan struct{} // has room for the one who sends to node; never closed
 	ahead   chan struct{} // has one for each message of node that is to come back; never closed
 	senders chan string   // whose those are, with as much room; who has the turn sends, never closed
-	names   atomic.Uint64 // how many are given away
+	names   atomic.Uint64 // the number of the next client
 
 	mu          sync.Mutex // for the map and the topics in it; never held while waiting
 	subscribers map[*subscriber]struct{}
@@ -79,6 +79,7 @@ func Serve(ctx context.Context, h *hub.Hub, o *Options) error {
 		senders:     make(chan string, maxAhead),
 		subscribers: make(map[*subscriber]struct{}),
 	}
+	s.names.Store(*opts.first)
 	defer s.tell()
 
 	inner, cancel := context.WithCancelCause(ctx)

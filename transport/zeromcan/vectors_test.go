@@ -87,7 +87,9 @@ var stricter = map[string]bool{
 func TestOddRequestsAreAnsweredAsByTheOriginalOrRefused(t *testing.T) {
 	h := newHub(t)
 	local := node(t, h)
-	s := serve(t, h, zeromcan.Options{})
+	var o zeromcan.Options
+	zeromcan.CountFrom(&o, 0)
+	s := serve(t, h, o)
 	c := newPeer(t, s.Address, "REQ")
 	var want []hub.Message
 	for _, v := range malformed(t) {
