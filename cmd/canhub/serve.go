@@ -38,6 +38,7 @@ CONFIG is a file with one of these to a line, as the flags have them:
   connect can1 log:drive.log?loop=forever`,
 		Example: `  canhub serve --listen can0=ws:
   canhub serve --listen can0=ws: --connect can0=multicast: --labels car.dbc
+  canhub serve --listen can0=virtualcan: --listen can0=zeromcan:
   canhub serve --connect can0=multicast: --connect can0=log:drive.log
   canhub serve --dump desk.conf`,
 		Args: someArgs(0, 1),
