@@ -3,6 +3,7 @@ package canhub
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -85,6 +86,26 @@ type address struct {
 	path    string // what stands behind the host, or behind the scheme
 	options url.Values
 	err     error
+}
+
+// The ports of the protocols.
+const (
+	remotePort     = "54701"
+	virtualcanPort = "18881"
+	zeromcanPort   = "5555"
+)
+
+// hostPort returns the address of a, on loopback without a host, and with this
+// port without one.
+func (a *address) hostPort(port string) string {
+	host := a.host
+	if _, _, err := net.SplitHostPort(host); err != nil {
+		host = net.JoinHostPort(strings.Trim(host, "[]"), port)
+	}
+	if strings.HasPrefix(host, ":") {
+		host = "127.0.0.1" + host
+	}
+	return host
 }
 
 func (a *address) fail(name, value, want string) {

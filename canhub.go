@@ -6,7 +6,9 @@
 //
 // What comes back is a [hub.Bus]: Send, Recv and Close. These are the URLs; the
 // options stand in the query, and [Schemes] has them all with their meaning. In
-// the name of a file or channel %, ? and # are written as %25, %3F and %23.
+// the name of a file or channel %, ? and # are written as %25, %3F and %23. A
+// server without a host is on this machine, without either at its usual port: ws:
+// is ws://127.0.0.1:54701/.
 //
 //	hub:can0                              a channel of the Opener's hub
 //	multicast://239.74.163.2:43113        python-can's udp_multicast

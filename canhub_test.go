@@ -130,7 +130,7 @@ func TestZeromcanURLsAreClientsOfAServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := open(t, &canhub.Opener{}, fmt.Sprintf("zeromcan://%v?publish=%v&own", server[0], server[1]))
-	b := open(t, &canhub.Opener{}, fmt.Sprintf("zeromcan:%v?publish=%v&filter=123&wait=10s", server[0], server[1]))
+	b := open(t, &canhub.Opener{}, fmt.Sprintf("zeromcan://%v?publish=%v&filter=123&wait=10s", server[0], server[1]))
 	for _, m := range []hub.Message{hub.Std(0x124), hub.Std(0x123, 1)} {
 		if err := a.Send(t.Context(), m); err != nil {
 			t.Fatal(err)
@@ -380,12 +380,14 @@ func TestWrongURLsAreErrorsThatSayWhatIsRight(t *testing.T) {
 		{"ws://127.0.0.1:1/?insecure", `unknown option "insecure"; ws: has token, json`},
 		{"ws://127.0.0.1:1/?bitrate=0", "option bitrate=0: want a number from 1"},
 		{"ws://127.0.0.1:1/can0?token=secret", "open ws://127.0.0.1:1/can0?token=...: remote: dial ws://127.0.0.1:1/can0: "},
-		{"virtualcan:can0", "want virtualcan://HOST:PORT"},
-		{"virtualcan://127.0.0.1:1/can0", `path "can0": the server has one channel`},
+		{"virtualcan:can0", `path "can0": want virtualcan://HOST:PORT`},
+		{"virtualcan://127.0.0.1:1/can0", `path "can0": want virtualcan://HOST:PORT`},
+		{"virtualcan://:1", "open virtualcan://:1: virtualcan: dial tcp 127.0.0.1:1: "},
+		{"ws://:1", "dial ws://127.0.0.1:1/: "},
+		{"zeromcan://:1", "zeromcan: dial tcp 127.0.0.1:1: "},
 		{"virtualcan://127.0.0.1:1?own", `unknown option "own"; virtualcan: has filter`},
 		{"virtualcan://127.0.0.1:1?filter=xyz", `option filter: hub: filter "xyz"`},
 		{"virtualcan://127.0.0.1:1", "open virtualcan://127.0.0.1:1: virtualcan: dial tcp 127.0.0.1:1: "},
-		{"virtualcan://:18881", `address ":18881": want HOST:PORT`},
 		{"zeromcan://localhost:x", "want a port of 0 to 65535"},
 		{"zeromcan://localhost/can0", `path "can0"`},
 		{"zeromcan:?publish=x", `Publish "x": want HOST:PORT`},
@@ -411,6 +413,22 @@ func TestWrongURLsAreErrorsThatSayWhatIsRight(t *testing.T) {
 	h.Close()
 	if _, err := (&canhub.Opener{Hub: h}).Open(t.Context(), "hub:can0"); !errors.Is(err, hub.ErrClosed) {
 		t.Errorf("a hub that is closed: %v, want ErrClosed", err)
+	}
+}
+
+// Somebody may be there, or nobody.
+func TestAServerWithoutAHostIsOnThisMachine(t *testing.T) {
+	for url, want := range map[string]string{
+		"ws:":         "ws://127.0.0.1:54701/",
+		"virtualcan:": "127.0.0.1:18881",
+		"zeromcan:":   "127.0.0.1:5555",
+	} {
+		b, err := canhub.Open(t.Context(), url)
+		if err == nil {
+			b.Close()
+		} else if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want one about %s", url, err, want)
+		}
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"net"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/canhub-go/canhub/transport/remote"
 )
@@ -66,19 +65,6 @@ func (s *Server) Open() bool { return s.open }
 // Close gives the address back, if Run was not called.
 func (s *Server) Close() error { return s.close() }
 
-// hostPort returns the address of a, on loopback without a host, and with this
-// port without one.
-func (a *address) hostPort(port string) string {
-	host := a.host
-	if _, _, err := net.SplitHostPort(host); err != nil {
-		host = net.JoinHostPort(strings.Trim(host, "[]"), port)
-	}
-	if strings.HasPrefix(host, ":") {
-		host = "127.0.0.1" + host
-	}
-	return host
-}
-
 // tcp listens there.
 func (a *address) tcp(port string) (net.Listener, error) { return net.Listen("tcp", a.hostPort(port)) }
 
@@ -120,7 +106,7 @@ func listenRemote(o *Opener, channel string, a *address) (*Server, error) {
 		}
 		secure = &tls.Config{Certificates: []tls.Certificate{pair}}
 	}
-	l, err := a.tcp("54701")
+	l, err := a.tcp(remotePort)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ func listenVirtualcan(o *Opener, channel string, a *address) (*Server, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
-	l, err := a.tcp("18881")
+	l, err := a.tcp(virtualcanPort)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func listenVirtualcan(o *Opener, channel string, a *address) (*Server, error) {
 func listenZeromcan(o *Opener, channel string, a *address) (*Server, error) {
 	started := make(chan [2]net.Addr, 1)
 	opts := &zeromcan.Options{
-		Address:    a.hostPort("5555"),
+		Address:    a.hostPort(zeromcanPort),
 		Publish:    a.text("publish", ""),
 		Channel:    channel,
 		MaxClients: a.int("clients", 0, 1<<16),

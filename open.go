@@ -99,8 +99,11 @@ func openRemote(scheme string) func(context.Context, *Opener, *address) (hub.Bus
 		switch {
 		case a.err != nil:
 			return nil, a.err
-		case a.host == "":
+		case a.host == "" && a.path != "":
 			return nil, fmt.Errorf("want %s://HOST:PORT/CHANNEL", scheme)
+		}
+		if a.host == "" || a.host[0] == ':' { // a host alone is at the port of its scheme
+			a.host = a.hostPort(remotePort)
 		}
 		b, err := remote.Dial(ctx, (&url.URL{Scheme: scheme, Host: a.host, Path: "/" + a.path}).String(), opts)
 		if err != nil {
@@ -121,12 +124,10 @@ func openZeromcan(ctx context.Context, o *Opener, a *address) (hub.Bus, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
-	if a.host == "" {
-		a.host = a.path // zeromcan:localhost
-	} else if a.path != "" {
-		return nil, fmt.Errorf("path %q: there is none on this bus", a.path)
+	if a.path != "" {
+		return nil, fmt.Errorf("path %q: want zeromcan://HOST:PORT", a.path)
 	}
-	b, err := zeromcan.Dial(ctx, a.host, opts)
+	b, err := zeromcan.Dial(ctx, a.hostPort(zeromcanPort), opts)
 	if err != nil {
 		return nil, err
 	}
@@ -138,12 +139,10 @@ func openVirtualcan(ctx context.Context, o *Opener, a *address) (hub.Bus, error)
 	switch {
 	case a.err != nil:
 		return nil, a.err
-	case a.host == "":
-		return nil, errors.New("want virtualcan://HOST:PORT")
 	case a.path != "":
-		return nil, fmt.Errorf("path %q: the server has one channel, without a name", a.path)
+		return nil, fmt.Errorf("path %q: want virtualcan://HOST:PORT", a.path)
 	}
-	b, err := virtualcan.Dial(ctx, a.host, opts)
+	b, err := virtualcan.Dial(ctx, a.hostPort(virtualcanPort), opts)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,8 @@ func (a *app) urls() *cobra.Command {
 		Use:   "urls",
 		Short: "Explain the URLs of buses and their options",
 		Long: `A bus is named by a URL. Options stand behind a "?", with "&" between them; in
-a shell such a URL needs quotes.
+a shell such a URL needs quotes. A server without a host is on this machine, and
+without either at its usual port: ws: is ws://127.0.0.1:54701/.
 
 A name and "=" in front of it say what the bus is called in the output:
 
