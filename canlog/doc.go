@@ -40,7 +40,7 @@
 // length. Where two precisions are told, the second is that of the option
 // Nanoseconds; what is finer is cut off, not rounded. What a format cannot hold
 // its Writer refuses, with [ErrRefused], the format and the reason. These are
-// the exceptions, which are lost without an error: a message's Seq and its
+// the exceptions, which are lost without an error: a message's Seq, Tag and
 // [hub.Own] flag in all formats, [hub.Extended] of an error frame in candump,
 // the direction in CSV, in candump unless the option Direction is set, and of
 // error frames in ASC and BLF. A direction that is not known is written as
