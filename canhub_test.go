@@ -113,24 +113,16 @@ func TestOptionsOfHubURLs(t *testing.T) {
 func TestZeromcanURLsAreClientsOfAServer(t *testing.T) {
 	h := hub.New(nil)
 	defer h.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	started := make(chan [2]net.Addr, 1)
-	done := make(chan error, 1)
-	go func() {
-		done <- zeromcan.Serve(ctx, h, &zeromcan.Options{
-			Address: "127.0.0.1:0", Started: func(calls, publish net.Addr) { started <- [2]net.Addr{calls, publish} },
-		})
-	}()
-	defer func() { cancel(); <-done }()
-	var server [2]net.Addr
-	select {
-	case server = <-started:
-	case err := <-done:
-		done <- err
+	calls, publish, err := zeromcan.Listen("127.0.0.1:0", "")
+	if err != nil {
 		t.Fatal(err)
 	}
-	a := open(t, &canhub.Opener{}, fmt.Sprintf("zeromcan://%v?publish=%v&own", server[0], server[1]))
-	b := open(t, &canhub.Opener{}, fmt.Sprintf("zeromcan://%v?publish=%v&filter=123&wait=10s", server[0], server[1]))
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- zeromcan.Serve(ctx, calls, publish, h, nil) }()
+	defer func() { cancel(); <-done }()
+	a := open(t, &canhub.Opener{}, fmt.Sprintf("zeromcan://%v?publish=%v&own", calls.Addr(), publish.Addr()))
+	b := open(t, &canhub.Opener{}, fmt.Sprintf("zeromcan://%v?publish=%v&filter=123&wait=10s", calls.Addr(), publish.Addr()))
 	for _, m := range []hub.Message{hub.Std(0x124), hub.Std(0x123, 1)} {
 		if err := a.Send(t.Context(), m); err != nil {
 			t.Fatal(err)
@@ -390,7 +382,7 @@ func TestWrongURLsAreErrorsThatSayWhatIsRight(t *testing.T) {
 		{"virtualcan://127.0.0.1:1", "open virtualcan://127.0.0.1:1: virtualcan: dial tcp 127.0.0.1:1: "},
 		{"zeromcan://localhost:x", "want a port of 0 to 65535"},
 		{"zeromcan://localhost/can0", `path "can0"`},
-		{"zeromcan:?publish=x", `Publish "x": want HOST:PORT`},
+		{"zeromcan:?publish=x", `publication address "x": want HOST:PORT`},
 		{"zeromcan:?wait=5", "option wait=5: want a duration such as"},
 		{"log:" + log + "?speed=0", "option speed=0: want a number above 0, or max"},
 		{"log:" + log + "?speed=NaN", "option speed=NaN"},

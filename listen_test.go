@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/canhub-go/canhub"
 	"github.com/canhub-go/canhub/hub"
@@ -152,6 +153,33 @@ func TestEveryServerIsOpenedByItsURL(t *testing.T) {
 	}
 }
 
+func TestNobodyIsLetInBeforeRun(t *testing.T) {
+	for _, scheme := range canhub.Schemes() {
+		if scheme.Listen == nil || scheme.Name == "wss" {
+			continue
+		}
+		h := hub.New(nil)
+		defer h.Close()
+		o := &canhub.Opener{Hub: h}
+		s, err := o.Listen("can0", scheme.Name+"://127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if b, err := o.Open(ctx, s.URL()); err == nil {
+			b.Close()
+			if scheme.Name != "virtualcan" { // whose client does not wait for the server
+				t.Errorf("%s: a client is in before Run", scheme.Name)
+			}
+		}
+		cancel()
+		if names := h.Channels(); len(names) != 0 {
+			t.Errorf("%s: before Run there are the channels %v", scheme.Name, names)
+		}
+		s.Close()
+	}
+}
+
 func TestServerOfTwoAddressesTellsBoth(t *testing.T) {
 	h := hub.New(nil)
 	t.Cleanup(func() { h.Close() }) // after the servers
@@ -159,6 +187,9 @@ func TestServerOfTwoAddressesTellsBoth(t *testing.T) {
 	s := listen(t, o, "can0", "zeromcan://127.0.0.1:0?publish=0.0.0.0:0")
 	if !s.Open() {
 		t.Errorf("%s: not open, though anybody can read what it publishes", s.URL())
+	}
+	if s = listen(t, o, "can0", "zeromcan://127.0.0.1:0?publish=:0"); s.Open() { // and not of all the machine's addresses
+		t.Errorf("%s: open, want loopback alone", s.URL())
 	}
 	if l, err := net.Listen("tcp", "[::1]:0"); err != nil {
 		t.Skipf("no IPv6 loopback: %v", err)

@@ -2,10 +2,10 @@ package canhub
 
 import (
 	"context"
+	"errors"
 	"math"
 	"net"
 	"strconv"
-	"sync"
 
 	"github.com/canhub-go/canhub/transport/virtualcan"
 	"github.com/canhub-go/canhub/transport/zeromcan"
@@ -33,55 +33,32 @@ func listenVirtualcan(o *Opener, channel string, a *address) (*Server, error) {
 	}, nil
 }
 
-// listenZeromcan lets clients in at once: its two addresses are had by Serve.
 func listenZeromcan(o *Opener, channel string, a *address) (*Server, error) {
-	started := make(chan [2]net.Addr, 1)
 	opts := &zeromcan.Options{
-		Address:    a.hostPort(zeromcanPort),
-		Publish:    a.text("publish", ""),
 		Channel:    channel,
 		MaxClients: a.int("clients", 0, 1<<16),
-		Started:    func(calls, publish net.Addr) { started <- [2]net.Addr{calls, publish} },
 		Logger:     o.Logger,
 	}
+	publishAt := a.text("publish", "")
 	if a.err != nil {
 		return nil, a.err
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- zeromcan.Serve(ctx, o.Hub, opts) }()
-	wait := sync.OnceValue(func() error { return <-ended })
-	end := func() error {
-		stop()
-		if err := wait(); err != context.Canceled {
-			return err
-		}
-		return nil
-	}
-	select {
-	case at := <-started:
-		hostPort, loopback := local(at[0])
-		publish, publishLoopback := local(at[1])
-		url := "zeromcan://" + hostPort
-		host, _, _ := net.SplitHostPort(hostPort)
-		next := at[0].(*net.TCPAddr).Port + 1 // where a client looks by itself
-		if publish != net.JoinHostPort(host, strconv.Itoa(next)) {
-			url += "?publish=" + publish
-		}
-		return &Server{
-			url:  url,
-			open: !loopback || !publishLoopback, // who reaches either can read or send
-			serve: func(ctx context.Context) error {
-				defer context.AfterFunc(ctx, stop)()
-				if err := wait(); ctx.Err() == nil {
-					return err
-				}
-				return end()
-			},
-			close: end,
-		}, nil
-	case err := <-ended:
-		stop()
+	calls, publish, err := zeromcan.Listen(a.hostPort(zeromcanPort), publishAt)
+	if err != nil {
 		return nil, err
 	}
+	callsAt, loopback := local(calls.Addr())
+	publishAt, publishLoopback := local(publish.Addr())
+	url := "zeromcan://" + callsAt
+	host, _, _ := net.SplitHostPort(callsAt)
+	next := calls.Addr().(*net.TCPAddr).Port + 1 // where a client looks by itself
+	if publishAt != net.JoinHostPort(host, strconv.Itoa(next)) {
+		url += "?publish=" + publishAt
+	}
+	return &Server{
+		url:   url,
+		open:  !loopback || !publishLoopback, // who reaches either can read or send
+		serve: func(ctx context.Context) error { return zeromcan.Serve(ctx, calls, publish, o.Hub, opts) },
+		close: func() error { return errors.Join(calls.Close(), publish.Close()) },
+	}, nil
 }

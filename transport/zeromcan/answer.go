@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -23,6 +24,7 @@ func (s *server) answerCalls(ctx context.Context, c net.Conn) error {
 	if err != nil {
 		return err
 	}
+	l.ttl = true
 	var parts [][]byte
 	var reply, frames []byte
 	for {
@@ -30,20 +32,29 @@ func (s *server) answerCalls(ctx context.Context, c net.Conn) error {
 		if parts, command, err = l.readMessage(parts, l.write); err != nil {
 			return err
 		}
-		switch {
-		case command:
+		if command {
 			continue // none means anything here
-		case len(parts) < 2 || len(parts[0]) != 0:
+		}
+		// First stands the way that the reply is to go, up to an empty part: that
+		// alone, or before it a number (ZMQ_REQ_CORRELATE) and the names that
+		// proxies have given to their clients.
+		envelope := 1 + slices.IndexFunc(parts, func(p []byte) bool { return len(p) == 0 })
+		switch len(parts) - envelope {
+		case len(parts), 0:
 			// Not from REQ. As ZeroMQ has it, there is no answer.
 			s.senseless.report(1, s.opts.Logger, warnSenseless, "client", c.RemoteAddr(),
-				"error", "a call without an empty part first")
+				"error", "a call without an empty part before it")
 			continue
-		case len(parts) > 2:
-			reply = s.refuse(reply[:0], c, errors.New("a call of more than one part"))
+		case 1:
+			reply = s.answer(ctx, reply[:0], c, parts[envelope])
 		default:
-			reply = s.answer(ctx, reply[:0], c, parts[1])
+			reply = s.refuse(reply[:0], c, errors.New("a call of more than one part"))
 		}
-		frames = appendEnvelope(frames[:0], reply)
+		frames = frames[:0]
+		for _, p := range parts[:envelope] {
+			frames = appendZMTP(frames, flagMore, p)
+		}
+		frames = appendZMTP(frames, 0, reply)
 		if err := l.write(frames); err != nil {
 			return err
 		}
@@ -84,29 +95,22 @@ func (s *server) newName() string {
 	return "client" + strconv.FormatUint(s.names.Add(1)-1, 10)
 }
 
-// send puts m on the channel and notes whose it is. One at a time does so, for
-// the notes to have the channel's order.
+// send puts m on the channel, with a Tag that tells publish whose it is.
 func (s *server) send(ctx context.Context, name string, m hub.Message) error {
 	short, cancel := context.WithTimeoutCause(ctx, sendTime, errStalled)
 	defer cancel()
 	select {
-	case s.turn <- struct{}{}:
+	case m.Tag = <-s.free:
 	case <-short.Done():
 		return context.Cause(short)
 	}
-	defer func() { <-s.turn }()
-	select {
-	case s.ahead <- struct{}{}: // so that there is room in senders
-	case <-short.Done():
-		return context.Cause(short)
-	}
+	s.senders[m.Tag] = name
 	if err := s.node.Send(short, m); err != nil {
-		<-s.ahead
+		s.free <- m.Tag
 		if short.Err() != nil {
 			return context.Cause(short)
 		}
 		return err
 	}
-	s.senders <- name
 	return nil
 }

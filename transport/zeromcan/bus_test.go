@@ -3,7 +3,7 @@ package zeromcan_test
 import (
 	"context"
 	"errors"
-	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,37 +15,39 @@ import (
 // long is how long a step may take on a busy machine.
 const long = 20 * time.Second
 
-// serve starts a server on free ports, which the test ends. It returns a copy of
-// the options with the addresses.
-func serve(t testing.TB, h *hub.Hub, o zeromcan.Options) *zeromcan.Options {
+// A place is where a server is.
+type place struct{ calls, publish string }
+
+// serve starts a server on free ports, which the test ends.
+func serve(t testing.TB, h *hub.Hub, o zeromcan.Options) place {
 	t.Helper()
-	o.Address = "127.0.0.1:0"
-	started := make(chan [2]net.Addr, 1)
-	o.Started = func(calls, publish net.Addr) { started <- [2]net.Addr{calls, publish} }
+	s, _ := serveAt(t, h, o, place{"127.0.0.1:0", ""})
+	return s
+}
+
+// serveAt starts a server there. The test ends it, or stop does before.
+func serveAt(t testing.TB, h *hub.Hub, o zeromcan.Options, at place) (s place, stop func()) {
+	t.Helper()
+	calls, publish, err := zeromcan.Listen(at.calls, at.publish)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- zeromcan.Serve(ctx, h, &o) }()
-	t.Cleanup(func() {
+	go func() { done <- zeromcan.Serve(ctx, calls, publish, h, &o) }()
+	stop = sync.OnceFunc(func() {
 		cancel()
 		select {
 		case err := <-done:
-			if err != context.Canceled && !errors.Is(err, hub.ErrClosed) {
-				t.Errorf("Serve returned %v, want context.Canceled", err)
+			if err != nil && !errors.Is(err, hub.ErrClosed) {
+				t.Errorf("Serve returned %v, want nil", err)
 			}
 		case <-time.After(long):
 			t.Error("Serve goes on after its context has ended")
 		}
 	})
-	select {
-	case addresses := <-started:
-		o.Address, o.Publish = addresses[0].String(), addresses[1].String()
-	case err := <-done:
-		done <- err
-		t.Fatalf("Serve: %v", err)
-	case <-time.After(long):
-		t.Fatal("Serve does not start")
-	}
-	return &o
+	t.Cleanup(stop)
+	return place{calls.Addr().String(), publish.Addr().String()}, stop
 }
 
 func newHub(t testing.TB) *hub.Hub {
@@ -55,14 +57,14 @@ func newHub(t testing.TB) *hub.Hub {
 	return h
 }
 
-func dial(t testing.TB, s *zeromcan.Options, o *zeromcan.DialOptions) *zeromcan.Bus {
+func dial(t testing.TB, s place, o *zeromcan.DialOptions) *zeromcan.Bus {
 	t.Helper()
 	var opts zeromcan.DialOptions
 	if o != nil {
 		opts = *o
 	}
-	opts.Publish = s.Publish
-	b, err := zeromcan.Dial(t.Context(), s.Address, &opts)
+	opts.Publish = s.publish
+	b, err := zeromcan.Dial(t.Context(), s.calls, &opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func played(t *testing.T, calls, frames []segment, o zeromcan.DialOptions) *zero
 	t.Helper()
 	address, _ := play(t, calls)
 	publish, _ := play(t, frames)
-	return dial(t, &zeromcan.Options{Address: address, Publish: publish}, &o)
+	return dial(t, place{address, publish}, &o)
 }
 
 func within(t testing.TB) context.Context {
@@ -58,7 +58,7 @@ func TestReplyToASendThatWasGivenUpIsNotTheNextOnes(t *testing.T) {
 		segment{"server", refused}, segment{"client", sendStd1}, segment{"server", sent},
 		segment{"client", sendStd1}, segment{"server", refused}), given)
 	publish, _ := play(t, framesOf())
-	b := dial(t, &zeromcan.Options{Address: calls, Publish: publish}, nil)
+	b := dial(t, place{calls, publish}, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := b.Send(ctx, hub.Std(1, 5)); err != context.DeadlineExceeded {
@@ -81,22 +81,13 @@ func TestReplyToASendThatWasGivenUpIsNotTheNextOnes(t *testing.T) {
 
 func TestLostConnectionEndsTheBusAfterWhatWasQueued(t *testing.T) {
 	h := newHub(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	started := make(chan *zeromcan.Options, 1)
-	done := make(chan error, 1)
-	go func() {
-		done <- zeromcan.Serve(ctx, h, &zeromcan.Options{Address: "127.0.0.1:0", Started: func(c, p net.Addr) {
-			started <- &zeromcan.Options{Address: c.String(), Publish: p.String()}
-		}})
-	}()
-	b, local := dial(t, <-started, nil), node(t, h)
+	s, stop := serveAt(t, h, zeromcan.Options{}, place{"127.0.0.1:0", ""})
+	b, local := dial(t, s, nil), node(t, h)
 	send(t, local, hub.Std(1), hub.Std(2))
 	for b.Stats().Queued < 2 && within(t).Err() == nil {
 		time.Sleep(time.Millisecond)
 	}
-	cancel()
-	<-done
+	stop()
 	hubtest.Want(t, b, hub.Std(1), hub.Std(2))
 	if _, err := b.Recv(within(t)); !errors.Is(err, hub.ErrClosed) || !strings.Contains(err.Error(), "has closed the connection") {
 		t.Errorf("Recv = %v, want hub.ErrClosed and that the server did it", err)
@@ -150,15 +141,15 @@ func TestDialTellsWhatIsWrong(t *testing.T) {
 		want    string
 	}{
 		"nobody there":         {gone.Addr().String(), nil, gone.Addr().String()},
-		"nobody publishes":     {s.Address, &zeromcan.DialOptions{Publish: gone.Addr().String()}, gone.Addr().String()},
-		"the wrong port":       {s.Publish, nil, `type "PUB", want REP or ROUTER`},
-		"the other wrong port": {s.Address, &zeromcan.DialOptions{Publish: s.Address}, `type "REP", want PUB or XPUB`},
+		"nobody publishes":     {s.calls, &zeromcan.DialOptions{Publish: gone.Addr().String()}, gone.Addr().String()},
+		"the wrong port":       {s.publish, nil, `type "PUB", want REP or ROUTER`},
+		"the other wrong port": {s.calls, &zeromcan.DialOptions{Publish: s.calls}, `type "REP", want PUB or XPUB`},
 		"another version":      {old, nil, "version is 2, want 1"},
 		"no name":              {nameless, nil, "ask for a name"},
 		"a refusal":            {refusing, nil, `status 3: "no"`},
 		"a wrong port":         {"localhost:x", nil, "want a port"},
 		"no port after":        {"localhost:65535", nil, "there is no port after it"},
-		"a wrong Publish":      {"localhost:1", &zeromcan.DialOptions{Publish: "x"}, `Publish "x"`},
+		"a wrong Publish":      {"localhost:1", &zeromcan.DialOptions{Publish: "x"}, `publication address "x"`},
 		"a wrong ReplyTime":    {"localhost", &zeromcan.DialOptions{ReplyTime: -1}, "ReplyTime"},
 		"a wrong filter":       {"", &zeromcan.DialOptions{Filters: []hub.Filter{{StandardOnly: true, ExtendedOnly: true}}}, "Filters[0]"},
 	} {
@@ -173,7 +164,7 @@ func TestDialTellsWhatIsWrong(t *testing.T) {
 	for _, o := range []*zeromcan.DialOptions{nil, {Publish: silent.Addr().String()}} {
 		address := silent.Addr().String()
 		if o != nil {
-			address = s.Address
+			address = s.calls
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		if _, err := zeromcan.Dial(ctx, address, o); err != context.DeadlineExceeded {

@@ -58,9 +58,9 @@ func TestRecordedClientsHearWhatTheOriginalServerSaid(t *testing.T) {
 	const ping = "\x04\x07\x04PING\x00\x00"
 	const pong = "\x04\x05\x04PONG"
 	for _, conn := range c.Connections {
-		address := s.Address
+		address := s.calls
 		if conn.Port == zeromcan.DefaultPublishPort {
-			address = s.Publish
+			address = s.publish
 		}
 		p := connect(t, address)
 		peers = append(peers, p)
@@ -173,7 +173,7 @@ func TestRecordedServerHearsWhatTheOriginalClientSaid(t *testing.T) {
 	}
 	calls, playedCalls := play(t, c.Connections[0].Segments)
 	publish, playedPublish := play(t, sub)
-	b := dial(t, &zeromcan.Options{Address: calls, Publish: publish}, nil)
+	b := dial(t, place{calls, publish}, nil)
 	send(t, b, c.Frames[0].Raw(t))
 	hubtest.Want(t, b, c.Frames[1].Raw(t)) // and not its own
 	for _, played := range []chan error{playedCalls, playedPublish} {
@@ -222,7 +222,7 @@ func TestOddPublicationsArePassedOverAndCounted(t *testing.T) {
 	odd = append(odd, segment{"server", hexed(string(zeromcan.AppendZMTP(nil, 0, zeromcan.AppendFrame(nil, "x", &m))))})
 	calls, _ := play(t, callsOf())
 	publish, played := play(t, framesOf(odd...))
-	b := dial(t, &zeromcan.Options{Address: calls, Publish: publish}, nil)
+	b := dial(t, place{calls, publish}, nil)
 	hubtest.Want(t, b, m)
 	if err := <-played; err != nil {
 		t.Error(err)

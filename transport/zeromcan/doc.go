@@ -16,7 +16,7 @@
 //
 // And the server, which makes a channel of a hub that bus:
 //
-//	err := zeromcan.Serve(ctx, h, &zeromcan.Options{Channel: "can0"})
+//	err := zeromcan.Serve(ctx, nil, nil, h, &zeromcan.Options{Channel: "can0"})
 //
 // # Order
 //
@@ -77,7 +77,9 @@
 //
 // # ZeroMQ
 //
-// ZMTP 3.0 and 3.1 over TCP with the mechanism NULL are built in. A library was
+// ZMTP 3.0 and 3.1 over TCP with the mechanism NULL are built in. A server's
+// clients may be behind proxies, and be REQ or DEALER, SUB or XSUB. Who tells with
+// its PING how long it may be silent is disconnected when it is. A library was
 // tried first: go-zeromq/zmq4 v0.17.0 panics on a cut handshake and on a frame
 // that claims 2^63-1 bytes, lets a silent stranger keep all others out, and
 // leaves a goroutine behind its Close.
@@ -85,5 +87,5 @@
 // # Security
 //
 // There is none in the protocol: whoever reaches a server can read, send and use
-// another's name. It listens on the local host unless told otherwise.
+// another's name. [Listen] does so on the local host unless told otherwise.
 package zeromcan

@@ -19,20 +19,27 @@ const (
 // version is the only one that there is.
 const version = 1
 
+var (
+	errRemote = unsupported("remote")
+	errError  = unsupported("error")
+	errFD     = unsupported("CAN FD")
+)
+
+func unsupported(kind string) error {
+	return fmt.Errorf("zeromcan: the protocol has no %s frames: %w", kind, errors.ErrUnsupported)
+}
+
 // uncarried tells why m, which is valid, cannot be sent; nil if it can.
 func uncarried(m *hub.Message) error {
-	var kind string
 	switch {
 	case m.Flags&hub.Remote != 0:
-		kind = "remote"
+		return errRemote
 	case m.Flags&hub.Error != 0:
-		kind = "error"
+		return errError
 	case m.Flags&hub.FDF != 0:
-		kind = "CAN FD"
-	default:
-		return nil
+		return errFD
 	}
-	return fmt.Errorf("zeromcan: the protocol has no %s frames: %w", kind, errors.ErrUnsupported)
+	return nil
 }
 
 // appendCall appends a request without arguments.

@@ -36,6 +36,21 @@ func DecodePublication(b []byte) (name string, m hub.Message, err error) {
 	return string(n), m, err
 }
 
+// Silence shakes hands on c and reads until that ends, with regard to the TTL of a
+// PING, which is answered to nobody. It reports whether that was the end.
+func Silence(c net.Conn) (bool, error) {
+	l, err := open(c, "REP", "REQ")
+	if err != nil {
+		return false, err
+	}
+	l.ttl = true
+	for {
+		if _, _, err := l.readMessage(nil, func([]byte) error { return nil }); err != nil {
+			return err == errSilent, err
+		}
+	}
+}
+
 // Shake shakes hands on c.
 func Shake(c net.Conn) error { _, err := open(c, "REP", "REQ"); return err }
 
@@ -46,6 +61,7 @@ func ReadAll(c net.Conn) (longest int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	l.ttl = true
 	var parts [][]byte
 	for {
 		if parts, _, err = l.readMessage(parts, l.write); err != nil {
@@ -62,6 +78,7 @@ func Write(c net.Conn, b []byte) error { return (&link{Conn: c}).write(b) }
 
 // SendFrom sends m as the server does for a client of that name.
 func SendFrom(ctx context.Context, node *hub.Subscriber, name string, m hub.Message) error {
-	s := &server{node: node, turn: make(chan struct{}, 1), ahead: make(chan struct{}, 1<<16), senders: make(chan string, 1<<16)}
+	s := &server{node: node, free: make(chan uint64, 1)}
+	s.free <- 0
 	return s.send(ctx, name, m)
 }

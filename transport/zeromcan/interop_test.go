@@ -3,6 +3,7 @@ package zeromcan_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/canhub-go/canhub/internal/golden"
 	"github.com/canhub-go/canhub/internal/live"
 	"github.com/canhub-go/canhub/transport/zeromcan"
+	"github.com/google/go-cmp/cmp"
 )
 
 // startPython returns when the peer is ready.
@@ -109,7 +111,7 @@ func TestLivePythonClientsOnThisServer(t *testing.T) {
 	msgs, stdin := kinds(t)
 	want := repeated(msgs)
 
-	p := startPython(t, stdin, "send", "tcp://"+s.Address, "tcp://"+s.Publish, fmt.Sprint(repeat))
+	p := startPython(t, stdin, "send", "tcp://"+s.calls, "tcp://"+s.publish, fmt.Sprint(repeat))
 	for i := range want {
 		for _, bus := range []hub.Bus{local, b} {
 			if m := recv(t, bus); !m.Equal(want[i]) {
@@ -121,7 +123,7 @@ func TestLivePythonClientsOnThisServer(t *testing.T) {
 	t.Logf("all %d messages came from python to the hub and to a client", len(want))
 
 	local.Close() // it would receive all that, and the channel would wait for it
-	got := recvWith(t, b, s.Address, s.Publish, func() { send(t, b, want...) })
+	got := recvWith(t, b, s.calls, s.publish, func() { send(t, b, want...) })
 	same(t, got, want)
 	t.Logf("python received all %d messages of a client", len(got))
 }
@@ -137,7 +139,7 @@ func TestLivePythonMissesOnlyWhatIsCounted(t *testing.T) {
 	t.Run("", func(t *testing.T) { // the last count is told when the server ends
 		s := serve(t, h, zeromcan.Options{Logger: log.logger()})
 		local := node(t, h)
-		got = recvWith(t, local, s.Address, s.Publish, func() { send(t, local, want...) })
+		got = recvWith(t, local, s.calls, s.publish, func() { send(t, local, want...) })
 	})
 	dropped := 0
 	if i := strings.LastIndex(log.String(), "count="); i >= 0 {
@@ -159,7 +161,7 @@ func TestLivePythonServerForTheseClients(t *testing.T) {
 	if _, err := fmt.Sscan(p.Ready, &calls, &publish); err != nil {
 		t.Fatal(err)
 	}
-	s := &zeromcan.Options{Address: fmt.Sprintf("127.0.0.1:%d", calls), Publish: fmt.Sprintf("127.0.0.1:%d", publish)}
+	s := place{fmt.Sprintf("127.0.0.1:%d", calls), fmt.Sprintf("127.0.0.1:%d", publish)}
 	a, b := dial(t, s, nil), dial(t, s, &zeromcan.DialOptions{OwnMessages: true})
 	msgs, _ := kinds(t)
 	want := repeated(msgs)
@@ -201,7 +203,7 @@ func TestLivePythonHearsWhyARequestIsRefused(t *testing.T) {
 	for _, v := range malformed(t) {
 		stdin.WriteString(v.Wire + "\n")
 	}
-	replies := startPython(t, stdin.String(), "raw", "tcp://"+s.Address).Lines(t)
+	replies := startPython(t, stdin.String(), "raw", "tcp://"+s.calls).Lines(t)
 	if len(replies) != len(malformed(t)) {
 		t.Fatalf("%d replies, want %d", len(replies), len(malformed(t)))
 	}
@@ -209,5 +211,72 @@ func TestLivePythonHearsWhyARequestIsRefused(t *testing.T) {
 		if refused := strings.HasPrefix(replies[i], "9201"); refused != (v.Reply == nil || stricter[v.Name]) {
 			t.Errorf("%s: reply %s", v.Name, replies[i])
 		}
+	}
+}
+
+// What others have in front of their calls, and between them and the server.
+func TestLivePythonComesInAllWays(t *testing.T) {
+	live.Wanted(t)
+	s := serve(t, newHub(t), zeromcan.Options{})
+	got := startPython(t, "", "ways", "tcp://"+s.calls, "tcp://"+s.publish).Lines(t)
+	want := []string{
+		"plain [0, 1]",
+		"correlated [0, 1]",
+		"heartbeat [0, 1]",
+		"by a proxy [0, 1]",
+		"by two [0, 1]",
+		"publication ['x', 5, False, [1, 2]]",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// ask sends 100s with n until a 101 with n comes.
+func ask(t *testing.T, b hub.Bus, n byte) {
+	t.Helper()
+	for end := time.Now().Add(long); time.Now().Before(end); {
+		send(t, b, hub.Std(0x100, n))
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		m, err := b.Recv(ctx)
+		for err == nil && !m.Equal(hub.Std(0x101, n)) {
+			m, err = b.Recv(ctx)
+		}
+		cancel()
+		if err == nil {
+			return
+		}
+	}
+	t.Fatalf("no 101 with %d comes", n)
+}
+
+// A client of libzmq connects again by itself and keeps its name, at a server that
+// gives names anew.
+func TestLivePythonClientStaysWhenTheServerStartsAgain(t *testing.T) {
+	live.Wanted(t)
+	at, stop := serveAt(t, newHub(t), zeromcan.Options{}, place{"127.0.0.1:0", ""})
+	p := startPython(t, "", "echo", "tcp://"+at.calls, "tcp://"+at.publish)
+	name, _, _ := strings.Cut(p.Ready, " ")
+	before := dial(t, at, nil)
+	ask(t, before, 1)
+	for again := range byte(3) {
+		stop()
+		at, stop = serveAt(t, newHub(t), zeromcan.Options{}, at)
+		fresh := dial(t, at, nil)
+		if fresh.Name() == name {
+			t.Errorf("both are %s", name)
+		}
+		ask(t, fresh, 2+again)
+		if again == 2 {
+			send(t, fresh, marker)
+		}
+	}
+	p.Lines(t)
+	var err error
+	for err == nil {
+		_, err = before.Recv(within(t))
+	}
+	if !errors.Is(err, hub.ErrClosed) {
+		t.Errorf("Recv of the client before = %v, want hub.ErrClosed", err)
 	}
 }

@@ -1,6 +1,7 @@
 package zeromcan
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -19,15 +20,15 @@ const (
 	// DefaultPublishPort is where it publishes frames (PUB).
 	DefaultPublishPort = 5556
 
-	// DefaultAddress is where [Serve] answers calls.
+	// DefaultAddress is where a server answers calls.
 	DefaultAddress = "127.0.0.1:5555"
 )
 
 // DialOptions configure a [Bus]. Nil or the zero value is ready to use.
 type DialOptions struct {
-	// Publish is the address at which the server publishes, HOST:PORT.
-	// Default: the host of the calls and the port after theirs, as 5556 is after
-	// 5555.
+	// Publish is the address at which the server publishes, HOST:PORT. Without
+	// HOST it is that of the calls. Default: that and the port after theirs, as
+	// 5556 is after 5555.
 	Publish string
 	// ReplyTime is how long the server may take to answer a call. What takes
 	// longer ends the bus. Default: 5 s.
@@ -86,13 +87,6 @@ func trimBrackets(host string) string {
 
 // Options configure [Serve]. Nil or the zero value is ready to use.
 type Options struct {
-	// Address is where calls are answered, HOST:PORT; port 0 is a free one. There
-	// is no security in the protocol: whoever reaches the address can read and
-	// send. Default: [DefaultAddress].
-	Address string
-	// Publish is where frames are published. Default: the host of Address and the
-	// port after its port, or a free one for port 0.
-	Publish string
 	// Channel is the hub's channel to serve. Default: "can0".
 	Channel string
 	// MaxClients is how many connections each of the two addresses may have. More
@@ -101,9 +95,6 @@ type Options struct {
 	// Queue is how many frames wait for a subscriber that is slow. What comes
 	// beyond it does not get. 1 to 65536. Default: 1024.
 	Queue int
-	// Started is called once both addresses are served, with what they are.
-	// Default: not called.
-	Started func(calls, publish net.Addr)
 	// Logger hears of clients that are refused or make no sense, of messages that
 	// the channel had no room for, that the protocol cannot carry, and that a slow
 	// subscriber did not get, each at most once a second and at the end, as
@@ -126,9 +117,6 @@ func (o *Options) withDefaults() (Options, error) {
 	if o != nil {
 		r = *o
 	}
-	if r.Address == "" {
-		r.Address = DefaultAddress
-	}
 	if r.Channel == "" {
 		r.Channel = defaultChannel
 	}
@@ -147,9 +135,7 @@ func (o *Options) withDefaults() (Options, error) {
 	if r.first == nil {
 		r.first = new(rand.N(uint64(1 << 31)))
 	}
-	var err error
-	r.Publish, err = publishAddress(r.Address, r.Publish)
-	return r, err
+	return r, nil
 }
 
 // publishAddress returns publish, or what it is by default beside calls.
@@ -164,12 +150,13 @@ func publishAddress(calls, publish string) (string, error) {
 	}
 	switch {
 	case publish != "":
-		if _, _, err := net.SplitHostPort(publish); err != nil {
-			return "", fmt.Errorf("zeromcan: Publish %q: want HOST:PORT", publish)
+		own, port, err := net.SplitHostPort(publish)
+		if err != nil {
+			return "", fmt.Errorf("zeromcan: publication address %q: want HOST:PORT", publish)
 		}
-		return publish, nil
+		return net.JoinHostPort(cmp.Or(own, host), port), nil
 	case port == 65535:
-		return "", fmt.Errorf("zeromcan: address %q: there is no port after it, so Publish must be set", calls)
+		return "", fmt.Errorf("zeromcan: address %q: there is no port after it, so the publication address must be told", calls)
 	case port != 0:
 		port++
 	}

@@ -38,44 +38,53 @@ type subscriber struct {
 // publish hands the channel's messages to all subscribers, until ctx is done or
 // the hub is closed. It never waits for one.
 func (s *server) publish(ctx context.Context) error {
+	var body []byte
 	for {
-		m, err := s.node.Recv(ctx)
+		batch, err := s.node.RecvBatch(ctx)
 		if err != nil {
 			return err
 		}
-		name := hubName
-		if m.Flags&hub.Own != 0 {
-			select {
-			case name = <-s.senders:
-				<-s.ahead
-			case <-ctx.Done():
-				return ctx.Err()
+		for i := range batch {
+			m, name := &batch[i], hubName
+			if m.Flags&hub.Own != 0 {
+				name = s.senders[m.Tag]
+				s.free <- m.Tag
 			}
-		}
-		if err := uncarried(&m); err != nil {
-			s.uncarried.report(1, s.opts.Logger, warnUncarried, "message", m.String(), "error", err)
-			continue
-		}
-		body := appendFrame(nil, name, &m)
-		frame := appendZMTP(nil, 0, body) // all queues share it
-		var slow *subscriber
-		missed := uint64(0)
-		s.mu.Lock()
-		for q := range s.subscribers {
-			if !slices.ContainsFunc(q.topics, func(t []byte) bool { return bytes.HasPrefix(body, t) }) {
+			if err := uncarried(m); err != nil {
+				if s.uncarried.add(1) { // its text is made for this alone
+					s.uncarried.tell(s.opts.Logger, warnUncarried, "message", m.String(), "error", err)
+				}
 				continue
 			}
-			select {
-			case q.queue <- frame:
-			default:
-				slow = q
-				missed++
-			}
+			body = appendFrame(body[:0], name, m)
+			s.hand(body)
 		}
-		s.mu.Unlock()
-		if missed > 0 {
-			s.lost.report(missed, s.opts.Logger, warnLost, "client", slow.client)
+	}
+}
+
+// hand gives a publication to all who want it.
+func (s *server) hand(body []byte) {
+	var frame []byte // all queues share it
+	var slow *subscriber
+	missed := uint64(0)
+	s.mu.Lock()
+	for q := range s.subscribers {
+		if !slices.ContainsFunc(q.topics, func(t []byte) bool { return bytes.HasPrefix(body, t) }) {
+			continue
 		}
+		if frame == nil {
+			frame = appendZMTP(make([]byte, 0, 2+len(body)), 0, body)
+		}
+		select {
+		case q.queue <- frame:
+		default:
+			slow = q
+			missed++
+		}
+	}
+	s.mu.Unlock()
+	if missed > 0 {
+		s.lost.report(missed, s.opts.Logger, warnLost, "client", slow.client)
 	}
 }
 
@@ -85,6 +94,7 @@ func (s *server) serveSubscriber(_ context.Context, c net.Conn) error {
 	if err != nil {
 		return err
 	}
+	l.ttl = true
 	if tcp, ok := c.(*net.TCPConn); ok {
 		if err := tcp.SetWriteBuffer(writeBuffer); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package zeromcan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,10 +20,13 @@ type server struct {
 	opts Options
 	node *hub.Subscriber // all clients are one node of the channel; only publish receives
 
-	turn    chan struct{} // has room for the one who sends to node; never closed
-	ahead   chan struct{} // has one for each message of node that is to come back; never closed
-	senders chan string   // whose those are, with as much room; who has the turn sends, never closed
-	names   atomic.Uint64 // the number of the next client
+	// A message of a client has a place in senders until it has come back to node,
+	// and that place as its Tag. free has the places that are to be had: who sends
+	// takes one, publish gives it back. Never closed.
+	senders [maxAhead]string
+	free    chan uint64
+
+	names atomic.Uint64 // the number of the next client
 
 	mu          sync.Mutex // for the map and the topics in it; never held while waiting
 	subscribers map[*subscriber]struct{}
@@ -41,31 +45,49 @@ const (
 	warnLost      = "zeromcan: messages dropped, a subscriber is too slow"
 )
 
-// Serve is a server for one channel of h, until ctx is done. It opens the channel
-// as one subscriber, which sends for all clients.
+// Listen listens at the two addresses that [Serve] needs, each HOST:PORT, where port
+// 0 is a free one: for calls, by default at [DefaultAddress], and for publications,
+// without HOST at that of the calls, and by default at the port after theirs or,
+// for port 0, at a free one. The empty string is the default.
 //
-// It returns the ctx's error as it is, an error about an option or an address
-// that it cannot have, or [hub.ErrClosed] if h is closed. When it returns, all
-// connections are closed and its goroutines have ended.
-func Serve(ctx context.Context, h *hub.Hub, o *Options) error {
+// There is no security in the protocol: whoever reaches an address can read or
+// send.
+func Listen(calls, publish string) (c, p net.Listener, err error) {
+	calls = cmp.Or(calls, DefaultAddress)
+	if publish, err = publishAddress(calls, publish); err != nil {
+		return nil, nil, err
+	}
+	if c, err = net.Listen("tcp", calls); err != nil {
+		return nil, nil, fmt.Errorf("zeromcan: %w", err) // which names the address
+	}
+	if p, err = net.Listen("tcp", publish); err != nil {
+		c.Close()
+		return nil, nil, fmt.Errorf("zeromcan: publish: %w", err)
+	}
+	return c, p, nil
+}
+
+// Serve is a server for one channel of h until ctx is done, with the listeners
+// of [Listen], or if both are nil with those of Listen("", ""). It opens the
+// channel as one subscriber, which sends for all clients.
+//
+// It returns nil when ctx is done. Before that it returns an error about an option
+// or an address, [net.ErrClosed] if somebody closes a listener, or [hub.ErrClosed]
+// if somebody closes h. When it returns, the listeners and all connections are
+// closed and its goroutines have ended.
+func Serve(ctx context.Context, calls, publish net.Listener, h *hub.Hub, o *Options) error {
+	if calls == nil && publish == nil {
+		var err error
+		if calls, publish, err = Listen("", ""); err != nil {
+			return err
+		}
+	}
+	defer calls.Close()
+	defer publish.Close()
 	opts, err := o.withDefaults()
 	if err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	var listen net.ListenConfig
-	calls, err := listen.Listen(ctx, "tcp", opts.Address)
-	if err != nil {
-		return fmt.Errorf("zeromcan: %w", err) // which names the address
-	}
-	defer calls.Close()
-	publish, err := listen.Listen(ctx, "tcp", opts.Publish)
-	if err != nil {
-		return fmt.Errorf("zeromcan: publish: %w", err)
-	}
-	defer publish.Close()
 	node, err := h.Open(opts.Channel, &hub.SubscriberOptions{Name: "zeromcan", OwnMessages: true})
 	if err != nil {
 		return err
@@ -74,10 +96,11 @@ func Serve(ctx context.Context, h *hub.Hub, o *Options) error {
 	s := &server{
 		opts:        opts,
 		node:        node,
-		turn:        make(chan struct{}, 1),
-		ahead:       make(chan struct{}, maxAhead),
-		senders:     make(chan string, maxAhead),
+		free:        make(chan uint64, maxAhead),
 		subscribers: make(map[*subscriber]struct{}),
+	}
+	for i := range uint64(maxAhead) {
+		s.free <- i
 	}
 	s.names.Store(*opts.first)
 	defer s.tell()
@@ -87,14 +110,11 @@ func Serve(ctx context.Context, h *hub.Hub, o *Options) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { cancel(s.publish(inner)) })
-	wg.Go(func() { s.accept(inner, calls, s.answerCalls) })
-	wg.Go(func() { s.accept(inner, publish, s.serveSubscriber) })
-	if opts.Started != nil {
-		opts.Started(calls.Addr(), publish.Addr())
-	}
+	wg.Go(func() { cancel(s.accept(inner, calls, s.answerCalls)) })
+	wg.Go(func() { cancel(s.accept(inner, publish, s.serveSubscriber)) })
 	<-inner.Done()
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return nil
 	}
 	return context.Cause(inner)
 }
@@ -108,19 +128,24 @@ func (s *server) tell() {
 	s.lost.tell(s.opts.Logger, warnLost)
 }
 
-// accept serves connections until ctx is done, each in a goroutine of its own
-// that it waits for.
-func (s *server) accept(ctx context.Context, l net.Listener, serve func(context.Context, net.Conn) error) {
+// accept serves connections until ctx is done or l is closed, each in a goroutine
+// of its own that it waits for.
+func (s *server) accept(ctx context.Context, l net.Listener, serve func(context.Context, net.Conn) error) error {
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	defer cancel()
 	slots := make(chan struct{}, s.opts.MaxClients)
-	for ctx.Err() == nil {
+	for {
 		c, err := l.Accept()
 		if err != nil {
 			if ctx.Err() != nil {
-				return
+				return nil
+			}
+			if errors.Is(err, net.ErrClosed) { // by the caller
+				return fmt.Errorf("zeromcan: %w", err)
 			}
 			s.refused.report(1, s.opts.Logger, warnRefused, "error", err)
 			select { // the system has no more files, say: that passes
@@ -153,5 +178,5 @@ func (s *server) accept(ctx context.Context, l net.Listener, serve func(context.
 // gone reports whether err only says that a client has left, in whatever way.
 func gone(err error) bool {
 	var sys *os.SyscallError // reset by the peer, broken pipe
-	return err == nil || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.As(err, &sys)
+	return err == nil || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || err == errSilent || errors.As(err, &sys)
 }

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,7 +55,7 @@ func TestSlowSubscriberLosesOnlyItsOwnMessages(t *testing.T) {
 	log := new(record)
 	h := newHub(t)
 	s := serve(t, h, zeromcan.Options{Queue: 16, Logger: log.logger()})
-	slow := newPeer(t, s.Publish, "SUB")
+	slow := newPeer(t, s.publish, "SUB")
 	if err := slow.Conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +151,7 @@ func TestSubscriptionsAreKept(t *testing.T) {
 	h := newHub(t)
 	s := serve(t, h, zeromcan.Options{})
 	local, witness := node(t, h), dial(t, s, nil)
-	p := newPeer(t, s.Publish, "SUB")
+	p := newPeer(t, s.publish, "SUB")
 	n := byte(0)
 	hears := func(want bool, after ...[]byte) {
 		t.Helper()
@@ -179,7 +182,7 @@ func TestSubscriptionsAreKept(t *testing.T) {
 // Not REQ has sent these: no delimiter, or more than one part behind it.
 func TestOddEnvelopes(t *testing.T) {
 	s := serve(t, newHub(t), zeromcan.Options{})
-	p := newPeer(t, s.Address, "DEALER")
+	p := newPeer(t, s.calls, "DEALER")
 	p.say(t, []byte("\x00\x03\x92\x01\x90")) // no answer
 	p.say(t, []byte("\x01\x01a\x00\x03\x92\x01\x90"))
 	p.say(t, []byte("\x04\x0b\x04PING\x00\x00test"))
@@ -196,13 +199,57 @@ func TestOddEnvelopes(t *testing.T) {
 	}
 }
 
+// Proxies put the names of their clients first, and REQ a number if it is to
+// (ZMQ_REQ_CORRELATE): the reply has them too, or it would not find its way.
+func TestRepliesGoBackTheWayThatCallsCame(t *testing.T) {
+	s := serve(t, newHub(t), zeromcan.Options{})
+	p := newPeer(t, s.calls, "DEALER")
+	for _, way := range []string{
+		"\x01\x00",
+		"\x01\x04\x00\x00\x00\x07\x01\x00",
+		"\x01\x05\x00abcd\x01\x05\x00efgh\x01\x04\x00\x00\x00\x07\x01\x00",
+	} {
+		p.say(t, []byte(way+"\x00\x03\x92\x01\x90"))
+		got := make([]byte, len(way)+5)
+		if _, err := io.ReadFull(p.r, got); err != nil || string(got) != way+"\x00\x03\x92\x00\x01" {
+			t.Errorf("behind %q comes %q, %v", way, got, err)
+		}
+	}
+}
+
+// libzmq says PING when it is time for it, be that between two parts.
+func TestPINGBetweenThePartsOfACall(t *testing.T) {
+	s := serve(t, newHub(t), zeromcan.Options{})
+	p := newPeer(t, s.calls, "DEALER")
+	p.say(t, []byte("\x01\x00\x04\x0b\x04PING\x00\x00test\x00\x03\x92\x01\x90"))
+	want := "\x04\x09\x04PONGtest\x01\x00\x00\x03\x92\x00\x01"
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(p.r, got); err != nil || string(got) != want {
+		t.Errorf("the server says %q, %v, want %q", got, err, want)
+	}
+}
+
+// With its PING a peer may say how long it can be silent and live.
+func TestPeerThatIsSilentForItsTTLIsDisconnected(t *testing.T) {
+	log := new(record)
+	s := serve(t, newHub(t), zeromcan.Options{Logger: log.logger()})
+	for address, kind := range map[string]string{s.calls: "REQ", s.publish: "SUB"} {
+		p := newPeer(t, address, kind)
+		p.say(t, []byte("\x04\x07\x04PING\x00\x01"))
+		p.mustEnd(t, kind+" has said nothing for 0.1 s")
+	}
+	if text := log.String(); text != "" {
+		t.Errorf("it is what they wanted, but the log has\n%s", text)
+	}
+}
+
 // A client that has gone on from an earlier server, or that thinks of a name.
 func TestOtherNamesArePublishedAsTheyAre(t *testing.T) {
 	s := serve(t, newHub(t), zeromcan.Options{})
-	sub := newPeer(t, s.Publish, "SUB")
+	sub := newPeer(t, s.publish, "SUB")
 	sub.subscribe(t, topicOld(1, ""))
 	m := hub.Ext(3, 1, 200)
-	if got := newPeer(t, s.Address, "REQ").call(t, zeromcan.AppendSend(nil, "größe", &m)); string(got) != "\x92\x00\xc0" {
+	if got := newPeer(t, s.calls, "REQ").call(t, zeromcan.AppendSend(nil, "größe", &m)); string(got) != "\x92\x00\xc0" {
 		t.Errorf("reply %q", got)
 	}
 	_, body := sub.frame(t)
@@ -267,29 +314,168 @@ func TestClientHearsThatTheChannelIsStalled(t *testing.T) {
 	send(t, b, hub.Std(2))
 }
 
-func TestServeRefusesWhatItCannotDo(t *testing.T) {
+// Whatever becomes of the sends of many clients at once: what is answered as sent
+// is published once, with its sender's name and in its sender's order, and what is
+// refused never.
+func TestPublishedIsWhatWasAnsweredAsSent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes 3 seconds")
+	}
 	h := newHub(t)
+	s := serve(t, h, zeromcan.Options{Queue: 1 << 14})
+	sub := newPeer(t, s.publish, "SUB")
+	sub.subscribe(t, topicOld(1, ""))
+	stuck, err := h.Open("can0", &hub.SubscriberOptions{Queue: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stuck.Close()
+	const clients, more = 6, 50
+	var sent [clients][]hub.Message
+	var working, refused sync.WaitGroup
+	free := make(chan struct{})
+	refused.Add(clients)
+	for i := range clients {
+		p := newPeer(t, s.calls, "REQ")
+		working.Go(func() {
+			told := sync.OnceFunc(refused.Done)
+			defer told()
+			ask := func(n int) (refused bool) {
+				m := hub.Std(uint32(i), byte(n), byte(n>>8))
+				if _, err := p.Write(zeromcan.AppendEnvelope(nil, zeromcan.AppendSend(nil, fmt.Sprint("client of ", i), &m))); err != nil {
+					t.Error(err)
+					return true
+				}
+				if _, _, err := p.read(); err != nil {
+					t.Error(err)
+					return true
+				}
+				_, reply, err := p.read()
+				if err != nil {
+					t.Error(err)
+					return true
+				}
+				if _, err := zeromcan.DecodeReply(reply); err != nil {
+					return true
+				}
+				sent[i] = append(sent[i], m)
+				return false
+			}
+			n := 0
+			for ; !ask(n); n++ {
+			}
+			told()
+			<-free
+			for range more {
+				if n++; ask(n) {
+					t.Errorf("client %d is refused on a channel that works", i)
+				}
+			}
+		})
+	}
+	refused.Wait()
+	stuck.Close()
+	close(free)
+	working.Wait()
+	total := 0
+	for _, msgs := range sent {
+		total += len(msgs)
+	}
+	var got [clients][]hub.Message
+	for range total {
+		_, body := sub.frame(t)
+		name, m, err := zeromcan.DecodePublication(body)
+		if err != nil || m.ID >= clients || name != fmt.Sprint("client of ", m.ID) {
+			t.Fatalf("%v is published as of %q, %v", m, name, err)
+		}
+		got[m.ID] = append(got[m.ID], m)
+	}
+	for i := range clients {
+		if !slices.Equal(got[i], sent[i]) {
+			t.Errorf("client %d: %d messages are published, %d answered as sent, not the same", i, len(got[i]), len(sent[i]))
+		}
+	}
+}
+
+func TestListenTellsWhatIsWrong(t *testing.T) {
 	used, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer used.Close()
-	for want, o := range map[string]*zeromcan.Options{
-		"MaxClients -1":             {MaxClients: -1},
-		"Queue 65537":               {Queue: 65537},
-		`address "localhost"`:       {Address: "localhost"},
-		"a port of 0 to 65535":      {Address: "localhost:70000"},
-		"there is no port after":    {Address: "localhost:65535"},
-		`Publish "localhost"`:       {Address: "127.0.0.1:0", Publish: "localhost"},
-		used.Addr().String():        {Address: used.Addr().String()},
-		"zeromcan: publish: listen": {Address: "127.0.0.1:0", Publish: used.Addr().String()},
+	for want, at := range map[string]place{
+		`address "localhost"`:       {"localhost", ""},
+		"a port of 0 to 65535":      {"localhost:70000", ""},
+		"there is no port after":    {"localhost:65535", ""},
+		`address "otherhost"`:       {"127.0.0.1:0", "otherhost"},
+		used.Addr().String():        {used.Addr().String(), ""},
+		"zeromcan: publish: listen": {"127.0.0.1:0", used.Addr().String()},
 	} {
-		if err := zeromcan.Serve(t.Context(), h, o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("Serve with %+v: %v, want an error with %q", o, err, want)
+		calls, publish, err := zeromcan.Listen(at.calls, at.publish)
+		if err == nil {
+			calls.Close()
+			publish.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "zeromcan: ") {
+			t.Errorf("Listen at %+v: %v, want an error with %q", at, err, want)
 		}
 	}
+}
+
+// Who names a port alone means one beside that of the calls, and not one that all
+// the network reaches.
+func TestPublicationsAreOnTheHostOfTheCalls(t *testing.T) {
+	s, _ := serveAt(t, newHub(t), zeromcan.Options{}, place{"127.0.0.1:0", ":0"})
+	if !strings.HasPrefix(s.publish, "127.0.0.1:") {
+		t.Errorf("calls are at %s, publications at %s", s.calls, s.publish)
+	}
+	// And so for a client: the error names what it wanted.
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	_, port, err := net.SplitHostPort(gone.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := zeromcan.Dial(t.Context(), s.calls, &zeromcan.DialOptions{Publish: ":" + port}); err == nil || !strings.Contains(err.Error(), gone.Addr().String()) {
+		t.Errorf("Dial with the publications at :%s: %v, want that %s is not there", port, err, gone.Addr())
+	}
+}
+
+func TestServeRefusesWhatItCannotDo(t *testing.T) {
+	listen := func() (calls, publish net.Listener) {
+		calls, publish, err := zeromcan.Listen("127.0.0.1:0", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return calls, publish
+	}
+	h := newHub(t)
+	for want, o := range map[string]*zeromcan.Options{
+		"MaxClients -1": {MaxClients: -1},
+		"Queue 65537":   {Queue: 65537},
+	} {
+		calls, publish := listen()
+		if err := zeromcan.Serve(t.Context(), calls, publish, h, o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Serve with %+v: %v, want an error with %q", o, err, want)
+		}
+		if c, err := calls.Accept(); err == nil {
+			c.Close()
+			t.Errorf("Serve with %+v leaves its listener open", o)
+		}
+	}
+	for i := range 2 {
+		calls, publish := listen()
+		[]net.Listener{calls, publish}[i].Close()
+		if err := zeromcan.Serve(t.Context(), calls, publish, h, nil); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Serve with a closed listener: %v, want net.ErrClosed", err)
+		}
+	}
+	calls, publish := listen()
 	h.Close()
-	if err := zeromcan.Serve(t.Context(), h, &zeromcan.Options{Address: "127.0.0.1:0"}); !errors.Is(err, hub.ErrClosed) {
+	if err := zeromcan.Serve(t.Context(), calls, publish, h, nil); !errors.Is(err, hub.ErrClosed) {
 		t.Errorf("Serve with a closed hub: %v, want hub.ErrClosed", err)
 	}
 }

@@ -40,10 +40,15 @@ type reporter struct {
 }
 
 func (r *reporter) report(n uint64, log *slog.Logger, what string, attrs ...any) {
-	r.count.Add(n)
-	if r.seldom.Now() {
+	if r.add(n) {
 		r.tell(log, what, attrs...)
 	}
+}
+
+// add counts, and reports whether it may be told now.
+func (r *reporter) add(n uint64) bool {
+	r.count.Add(n)
+	return r.seldom.Now()
 }
 
 // tell logs the count, if it has grown.

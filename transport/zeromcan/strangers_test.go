@@ -2,7 +2,6 @@ package zeromcan_test
 
 import (
 	"bytes"
-	"context"
 	"net"
 	"strings"
 	"testing"
@@ -65,7 +64,7 @@ func TestStrangersDoNoHarm(t *testing.T) {
 		hubtest.Want(t, b, hub.Std(1, n))
 	}
 	for name, hello := range wrongHellos {
-		for _, address := range []string{s.Address, s.Publish} {
+		for _, address := range []string{s.calls, s.publish} {
 			p := connect(t, address)
 			p.say(t, []byte(hello))
 			p.mustEnd(t, name)
@@ -73,7 +72,7 @@ func TestStrangersDoNoHarm(t *testing.T) {
 		}
 	}
 	for name, frames := range wrongFrames {
-		for address, kind := range map[string]string{s.Address: "REQ", s.Publish: "SUB"} {
+		for address, kind := range map[string]string{s.calls: "REQ", s.publish: "SUB"} {
 			p := newPeer(t, address, kind)
 			p.say(t, []byte(frames))
 			p.mustEnd(t, name)
@@ -91,17 +90,17 @@ func TestClientsMayVanishAtAnyByte(t *testing.T) {
 	m := hub.Std(7)
 	call := zeromcan.AppendEnvelope(nil, zeromcan.AppendSend(nil, "x", &m))
 	for n := range call {
-		p := newPeer(t, s.Address, "REQ")
+		p := newPeer(t, s.calls, "REQ")
 		p.say(t, call[:n])
 		p.Close()
 	}
-	p := newPeer(t, s.Address, "REQ")
+	p := newPeer(t, s.calls, "REQ")
 	p.say(t, call) // and does not wait for the reply
 	p.CloseWrite(t)
 	hubtest.Want(t, local, m)
 	hello := append(bytes.Clone(greeting), ready("SUB")...)
 	for n := range hello {
-		p := connect(t, s.Publish)
+		p := connect(t, s.publish)
 		p.say(t, hello[:n])
 		p.Close()
 	}
@@ -121,14 +120,14 @@ func (p *peer) CloseWrite(t testing.TB) {
 func TestConnectionsAreLimited(t *testing.T) {
 	log := new(record)
 	s := serve(t, newHub(t), zeromcan.Options{MaxClients: 2, Logger: log.logger()})
-	connect(t, s.Address) // says nothing, and has a place for a while all the same
-	second := newPeer(t, s.Address, "REQ")
-	connect(t, s.Address).mustEnd(t, "it is the third of two")
-	log.want(t, "2 connections on "+s.Address)
+	connect(t, s.calls) // says nothing, and has a place for a while all the same
+	second := newPeer(t, s.calls, "REQ")
+	connect(t, s.calls).mustEnd(t, "it is the third of two")
+	log.want(t, "2 connections on "+s.calls)
 	second.Close()
 	deadline := time.Now().Add(long)
 	for { // until the server has seen that
-		b, err := zeromcan.Dial(t.Context(), s.Address, &zeromcan.DialOptions{Publish: s.Publish})
+		b, err := zeromcan.Dial(t.Context(), s.calls, &zeromcan.DialOptions{Publish: s.publish})
 		if err == nil {
 			b.Close()
 			return
@@ -144,7 +143,7 @@ func TestWhoReadsNoRepliesStopsNobody(t *testing.T) {
 	h := newHub(t)
 	s := serve(t, h, zeromcan.Options{})
 	a, b := dial(t, s, nil), dial(t, s, nil)
-	p := newPeer(t, s.Address, "DEALER")
+	p := newPeer(t, s.calls, "DEALER")
 	if err := p.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -160,30 +159,13 @@ func TestWhoReadsNoRepliesStopsNobody(t *testing.T) {
 
 func TestServeEndsWhateverClientsDo(t *testing.T) {
 	h := newHub(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	started := make(chan *zeromcan.Options, 1)
-	done := make(chan error, 1)
-	go func() {
-		done <- zeromcan.Serve(ctx, h, &zeromcan.Options{Address: "127.0.0.1:0", Started: func(c, p net.Addr) {
-			started <- &zeromcan.Options{Address: c.String(), Publish: p.String()}
-		}})
-	}()
-	s := <-started
-	connect(t, s.Address)
-	connect(t, s.Publish)
-	newPeer(t, s.Address, "REQ").say(t, []byte("\x01"))
-	newPeer(t, s.Publish, "SUB").subscribe(t, []byte("\x00\x01\x01"))
+	s, stop := serveAt(t, h, zeromcan.Options{}, place{"127.0.0.1:0", ""})
+	connect(t, s.calls)
+	connect(t, s.publish)
+	newPeer(t, s.calls, "REQ").say(t, []byte("\x01"))
+	newPeer(t, s.publish, "SUB").subscribe(t, []byte("\x00\x01\x01"))
 	b := dial(t, s, nil)
-	cancel()
-	select {
-	case err := <-done:
-		if err != context.Canceled {
-			t.Errorf("Serve returned %v, want context.Canceled", err)
-		}
-	case <-time.After(long):
-		t.Fatal("Serve goes on")
-	}
+	stop()
 	if _, err := b.Recv(t.Context()); err == nil {
 		t.Error("the bus goes on without a server")
 	}

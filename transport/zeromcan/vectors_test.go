@@ -90,7 +90,7 @@ func TestOddRequestsAreAnsweredAsByTheOriginalOrRefused(t *testing.T) {
 	var o zeromcan.Options
 	zeromcan.CountFrom(&o, 0)
 	s := serve(t, h, o)
-	c := newPeer(t, s.Address, "REQ")
+	c := newPeer(t, s.calls, "REQ")
 	var want []hub.Message
 	for _, v := range malformed(t) {
 		got := c.call(t, golden.Hex(t, v.Wire))

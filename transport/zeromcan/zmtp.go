@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -21,8 +22,9 @@ const (
 	// protocol needs. What claims to be longer ends the connection before any
 	// memory is taken for it.
 	maxFrame = 2048
-	// maxParts is how many frames a message may have.
-	maxParts = 4
+	// maxParts is how many frames a message may have: a call has two, and one more
+	// for each proxy that it came through.
+	maxParts = 8
 
 	// handshakeTime is how long a peer may take to say who it is, and writeTime
 	// how long to take what it is sent.
@@ -41,13 +43,21 @@ const (
 // no server role (NULL has none), and nothing.
 var greeting = []byte("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03\x01NULL" + strings.Repeat("\x00", 16+1+31))
 
+// errSilent is the end that a peer wanted in this case, by the TTL of its PING.
+var errSilent = errors.New("nothing came within the time to live of a PING")
+
 // A link is one ZMTP connection. One goroutine reads it; any may write whole
 // frames, which net.Conn does not mix.
 type link struct {
 	net.Conn
 	r     *bufio.Reader
-	minor byte   // of the peer's version
-	buf   []byte // of the frame read last
+	minor byte    // of the peer's version
+	head  [8]byte // the length of the frame read last
+	buf   []byte  // and its body
+	whole []byte  // the parts of the message read last
+
+	ttl  bool // the TTL of a PING counts
+	ends bool // and is running
 }
 
 // open shakes hands on c as a socket of kind own with one of the kinds in peers.
@@ -97,8 +107,8 @@ func (l *link) readGreeting() error {
 	if _, err := io.ReadFull(l.r, g[10:12]); err != nil {
 		return err
 	}
-	if g[10] < 3 {
-		return fmt.Errorf("the peer speaks ZMTP %d, want 3", g[10])
+	if g[10] < 3 { // 0 to 2 are those of ZMTP 1 and 2
+		return errors.New("the peer speaks a ZMTP older than 3")
 	}
 	l.minor = g[11]
 	if g[10] > 3 {
@@ -172,23 +182,32 @@ func appendEnvelope(dst, body []byte) []byte {
 
 // readFrame returns the next frame. The body is valid until the next call.
 func (l *link) readFrame() (flags byte, body []byte, err error) {
-	var head [8]byte
 	if flags, err = l.r.ReadByte(); err != nil {
+		if l.ends && errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, nil, errSilent
+		}
 		return 0, nil, err
+	}
+	if l.ends { // it lives
+		l.ends = false
+		if err := l.SetReadDeadline(time.Time{}); err != nil {
+			return 0, nil, err
+		}
 	}
 	switch {
 	case flags&^(flagMore|flagLong|flagCommand) != 0,
 		flags&flagCommand != 0 && flags&flagMore != 0:
 		return 0, nil, fmt.Errorf("the peer sends a frame with the flags %#x", flags)
 	}
-	size := head[7:]
+	l.head = [8]byte{}
+	size := l.head[7:]
 	if flags&flagLong != 0 {
-		size = head[:]
+		size = l.head[:]
 	}
 	if _, err := io.ReadFull(l.r, size); err != nil {
 		return 0, nil, cut(err)
 	}
-	n := binary.BigEndian.Uint64(head[:])
+	n := binary.BigEndian.Uint64(l.head[:])
 	if n > maxFrame {
 		return 0, nil, fmt.Errorf("the peer sends a frame of %d bytes, want at most %d", n, maxFrame)
 	}
@@ -211,8 +230,7 @@ func cut(err error) error {
 // but PING, whose answer it hands to pong, to be written. All is valid until
 // the next call.
 func (l *link) readMessage(parts [][]byte, pong func(frame []byte) error) (_ [][]byte, command bool, err error) {
-	parts = parts[:0]
-	var whole []byte
+	parts, l.whole = parts[:0], l.whole[:0]
 	for {
 		flags, body, err := l.readFrame()
 		if err != nil {
@@ -221,16 +239,13 @@ func (l *link) readMessage(parts [][]byte, pong func(frame []byte) error) (_ [][
 		if flags&flagCommand != 0 {
 			name, rest, ok := cutShort(body)
 			switch {
-			case !ok || len(parts) != 0:
-				return nil, false, errors.New("the peer sends a command that is cut, or within a message")
-			case string(name) == "PING":
-				if len(rest) < 2 || len(rest) > 2+16 {
-					return nil, false, errors.New("the peer sends a wrong PING")
-				}
-				if err := pong(appendZMTP(nil, flagCommand, append([]byte("\x04PONG"), rest[2:]...))); err != nil {
+			case ok && string(name) == "PING": // libzmq may say it between the parts of a message
+				if err := l.answerPing(rest, pong); err != nil {
 					return nil, false, err
 				}
 				continue
+			case !ok || len(parts) != 0:
+				return nil, false, errors.New("the peer sends a command that is cut, or within a message")
 			}
 			return append(parts, body), true, nil
 		}
@@ -240,13 +255,30 @@ func (l *link) readMessage(parts [][]byte, pong func(frame []byte) error) (_ [][
 		if len(parts) == maxParts {
 			return nil, false, fmt.Errorf("the peer sends a message of more than %d parts", maxParts)
 		}
-		begin := len(whole)
-		whole = append(whole, body...) // grows: earlier parts keep the old memory
-		parts = append(parts, whole[begin:len(whole):len(whole)])
+		begin := len(l.whole)
+		l.whole = append(l.whole, body...) // if it moves, earlier parts keep the old memory
+		parts = append(parts, l.whole[begin:])
 		if flags&flagMore == 0 {
 			return parts, false, nil
 		}
 	}
+}
+
+// answerPing hands the answer to a PING with these arguments to pong. Its TTL, in
+// tenths of a second, is how long the peer may then be silent.
+func (l *link) answerPing(args []byte, pong func(frame []byte) error) error {
+	if len(args) < 2 || len(args) > 2+16 {
+		return errors.New("the peer sends a wrong PING")
+	}
+	if err := pong(appendZMTP(nil, flagCommand, append([]byte("\x04PONG"), args[2:]...))); err != nil {
+		return err
+	}
+	ttl := time.Duration(binary.BigEndian.Uint16(args)) * time.Second / 10
+	if ttl == 0 || !l.ttl {
+		return nil
+	}
+	l.ends = true
+	return l.SetReadDeadline(time.Now().Add(ttl))
 }
 
 // write sends whole frames. A peer that does not take them in time has had it.

@@ -47,6 +47,36 @@ func TestWhoTakesNothingIsNotWaitedFor(t *testing.T) {
 	})
 }
 
+func TestTTLEndsWhoIsSilentAndNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := net.Pipe()
+		defer b.Close()
+		defer a.Close()
+		go io.Copy(io.Discard, b)
+		var last time.Time // when the peer said its last PING
+		go func() {
+			b.Write(append(bytes.Clone(greeting), ready("REQ")...))
+			say := func(frame string, pause time.Duration) {
+				last = time.Now()
+				b.Write([]byte(frame))
+				time.Sleep(pause)
+			}
+			const ping = "\x04\x07\x04PING\x00\x0a" // 1 s
+			say(ping, 900*time.Millisecond)
+			say(ping, 900*time.Millisecond)
+			say("\x00\x01a", time.Hour) // and nothing is said about what comes then
+			say("\x00\x01a", 0)
+			say(ping, time.Hour)
+		}()
+		if ended, err := zeromcan.Silence(a); !ended || time.Since(last) != time.Second {
+			t.Errorf("%v, %v after the last PING, want the end after 1s", err, time.Since(last))
+		}
+		b.Close()
+		synctest.Wait()
+		time.Sleep(2 * time.Hour)
+	})
+}
+
 // A script is a connection on which the peer says all that it is, at once.
 type script struct {
 	net.Conn // nil: what is not below is not called
@@ -56,6 +86,7 @@ type script struct {
 func (s *script) Read(b []byte) (int, error)       { return s.in.Read(b) }
 func (s *script) Write(b []byte) (int, error)      { return len(b), nil }
 func (s *script) SetDeadline(time.Time) error      { return nil }
+func (s *script) SetReadDeadline(time.Time) error  { return nil }
 func (s *script) SetWriteDeadline(time.Time) error { return nil }
 
 // FuzzPeer: whatever a peer says, reading it ends with what it says, and takes no

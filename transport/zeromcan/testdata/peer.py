@@ -5,18 +5,25 @@
                                      JSON object a line, N times over
     peer.py recv CALLS PUBLISH       a client; prints what it receives as JSON, until
                                      7FE with no data comes
+    peer.py echo CALLS PUBLISH       a client; answers each 100 that it receives with a
+                                     101 that has the same data, until 7FE comes
     peer.py raw CALLS                makes the calls that stdin has in hex, a line
                                      each, and prints the replies
+    peer.py ways CALLS PUBLISH       asks for the version in all the ways that ZeroMQ
+                                     has, and then receives through a proxy; prints
+                                     what comes
 
 The objects have the keys of the vectors in this folder. The first line of the
 output says that the peer is ready.
 """
 
 import json
+import os
 import sys
 
 import msgpack
 import zmq
+from zmq.devices import ThreadProxy
 
 TIMEOUT = 20_000  # ms
 
@@ -79,6 +86,38 @@ class Client:
                 return {"id": ident, "extended": extended, "dlc": len(data), "data_hex": bytes(data).hex()}
 
 
+def ways(context, calls, publish):
+    def ask(address, *call, **options):
+        with context.socket(zmq.REQ) as req:
+            req.linger, req.rcvtimeo = 0, TIMEOUT
+            for option, value in options.items():
+                setattr(req, option, value)
+            req.connect(address)
+            req.send(msgpack.packb(call))
+            return msgpack.unpackb(req.recv())
+
+    def proxy(front, back, address):
+        p = ThreadProxy(front, back)
+        port = p.bind_in_to_random_port("tcp://127.0.0.1")
+        p.connect_out(address)
+        p.start()
+        return f"tcp://127.0.0.1:{port}"
+
+    say("plain", ask(calls, 1, []))
+    say("correlated", ask(calls, 1, [], req_correlate=1, req_relaxed=1))
+    say("heartbeat", ask(calls, 1, [], heartbeat_ivl=50, heartbeat_timeout=2000, heartbeat_ttl=2000))
+    once = proxy(zmq.ROUTER, zmq.DEALER, calls)
+    say("by a proxy", ask(once, 1, []))
+    say("by two", ask(proxy(zmq.ROUTER, zmq.DEALER, once), 1, [], req_correlate=1, req_relaxed=1))
+    sub = context.socket(zmq.SUB)
+    sub.connect(proxy(zmq.XPUB, zmq.XSUB, publish))
+    sub.subscribe(b"")
+    while not sub.poll(20):  # the subscription is in force some time
+        ask(calls, 3, ["x", 5, False, [1, 2]])
+    say("publication", msgpack.unpackb(sub.recv()))
+    os._exit(0)  # the proxies have no end
+
+
 def main(mode, *args):
     context = zmq.Context()
     if mode == "serve":
@@ -95,6 +134,15 @@ def main(mode, *args):
         say(client.name, "pyzmq", zmq.pyzmq_version(), "libzmq", zmq.zmq_version())
         while (f := client.recv())["id"] != 0x7FE or f["dlc"]:
             say(json.dumps(f))
+    elif mode == "echo":
+        client = Client(context, args[0], args[1])
+        say(client.name, "pyzmq", zmq.pyzmq_version(), "libzmq", zmq.zmq_version())
+        while (f := client.recv())["id"] != 0x7FE:
+            if f["id"] == 0x100:
+                client.send({**f, "id": 0x101})
+    elif mode == "ways":
+        say("pyzmq", zmq.pyzmq_version(), "libzmq", zmq.zmq_version())
+        ways(context, args[0], args[1])
     elif mode == "raw":
         req = context.socket(zmq.REQ)
         req.linger, req.rcvtimeo = 0, TIMEOUT
