@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
@@ -24,8 +25,10 @@ type Bus struct {
 	frames  *link  // SUB
 
 	turn    chan *time.Timer // the one there is: who has it may call; never closed
-	owed    bool             // the reply to a call that was given up is still to come; who has the turn
-	replies chan []byte      // readReplies sends, never more than one ahead; never closed
+	owed    bool             // a reply is to be taken from replies; of who has the turn
+	out     chan []byte      // frames for writeCalls, which receives; never closed
+	asked   atomic.Bool      // a reply is to come: set by Send, taken back by readReplies
+	replies chan []byte      // readReplies sends; has room for the one there may be; never closed
 
 	queue      chan hub.Message // received and wanted; readFrames sends, never closed
 	subscribed chan struct{}    // closed by readFrames when the server has confirmed it
@@ -33,7 +36,7 @@ type Bus struct {
 	life     bus.Life // ended by end, once
 	quitOnce sync.Once
 	endOnce  sync.Once
-	readers  sync.WaitGroup
+	workers  sync.WaitGroup // readReplies, readFrames and writeCalls
 
 	counters counters
 }
@@ -75,42 +78,60 @@ func (b *Bus) Send(ctx context.Context, m hub.Message) error {
 		return b.life.Err
 	}
 	defer func() { b.turn <- timer }()
-	if b.owed {
+	if b.owed { // to a call that was given up
 		if _, err := b.reply(ctx, timer); err != nil {
 			return err
 		}
-		b.owed = false
 	}
-	if err := b.calls.write(appendEnvelope(nil, appendSend(nil, b.name, &m))); err != nil {
-		return b.end(b.lost(err))
+	b.asked.Store(true)
+	select {
+	case b.out <- appendEnvelope(nil, appendSend(nil, b.name, &m)):
+	case <-ctx.Done():
+		if !b.asked.CompareAndSwap(true, false) {
+			return b.end(lost(b.address, errUnasked))
+		}
+		return ctx.Err()
+	case <-b.life.Ended:
+		return b.life.Err
 	}
 	b.owed = true
-	reply, err := b.reply(ctx, timer)
-	if err != nil {
-		return err
+	timer.Reset(b.opts.ReplyTime)
+	refused, err := b.reply(ctx, timer)
+	return cmp.Or(err, refused)
+}
+
+// reply waits for the server until the time for that is up, which runs since the
+// call. refused is why the server has not sent the message.
+func (b *Bus) reply(ctx context.Context, timer *time.Timer) (refused, err error) {
+	late := false
+	select {
+	case reply := <-b.replies:
+		return b.replied(reply), nil
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-b.life.Ended:
+		err = b.life.Err
+	case <-timer.C:
+		late = true
 	}
+	select {
+	case reply := <-b.replies: // it came at the same time
+		return b.replied(reply), nil
+	default:
+	}
+	if late {
+		err = b.end(fmt.Errorf("zeromcan: %s: no reply within %v", b.address, b.opts.ReplyTime))
+	}
+	return nil, err
+}
+
+func (b *Bus) replied(reply []byte) (refused error) {
 	b.owed = false
 	if _, err := decodeReply(reply); err != nil {
 		return fmt.Errorf("zeromcan: %s: %w", b.address, err)
 	}
 	b.counters.sent.Add(1)
 	return nil
-}
-
-// reply waits for the server. What it returns is nobody else's.
-func (b *Bus) reply(ctx context.Context, timer *time.Timer) ([]byte, error) {
-	timer.Reset(b.opts.ReplyTime)
-	defer timer.Stop()
-	select {
-	case reply := <-b.replies:
-		return reply, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-b.life.Ended:
-		return nil, b.life.Err
-	case <-timer.C:
-		return nil, b.end(fmt.Errorf("zeromcan: %s: no reply within %v", b.address, b.opts.ReplyTime))
-	}
 }
 
 // Recv returns the next message. It waits while there is none, until ctx is
@@ -129,7 +150,7 @@ func (b *Bus) Recv(ctx context.Context) (hub.Message, error) {
 func (b *Bus) Close() error {
 	b.quitOnce.Do(func() { close(b.life.Quit) })
 	b.end(hub.ErrClosed)
-	b.readers.Wait()
+	b.workers.Wait()
 	return nil
 }
 
@@ -146,10 +167,12 @@ func (b *Bus) end(err error) error {
 	return b.life.Err
 }
 
-// lost returns the reason for the end that err, of a connection, is.
-func (b *Bus) lost(err error) error {
+var errUnasked = errors.New("the server sends a reply to nothing")
+
+// lost returns the reason for the end that err, of a connection to address, is.
+func lost(address string, err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("zeromcan: %s: the server has closed the connection: %w", b.address, hub.ErrClosed)
+		return fmt.Errorf("zeromcan: %s: the server has closed the connection: %w", address, hub.ErrClosed)
 	}
-	return fmt.Errorf("zeromcan: %s: %w", b.address, err)
+	return fmt.Errorf("zeromcan: %s: %w", address, err)
 }

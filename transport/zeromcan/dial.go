@@ -3,7 +3,6 @@ package zeromcan
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -16,8 +15,11 @@ const (
 	// dialTime is how long a connection may take where ctx allows more.
 	dialTime = 10 * time.Second
 	// confirmTime is how long to wait for a server that does not confirm a
-	// subscription.
+	// subscription, and settleTime for one that has. libzmq confirms it before it
+	// looks at it: while it publishes all the time, that is once in 3,000,000
+	// ticks of the processor, 1 to 3 ms.
 	confirmTime = time.Second
+	settleTime  = 10 * time.Millisecond
 )
 
 // Dial becomes a client of the server whose calls are at address, HOST:PORT,
@@ -26,8 +28,8 @@ const (
 // step if ctx allows more; ctx has no meaning later.
 //
 // From its return on the bus receives what others send, if the server is one of
-// ZeroMQ 4.2 or later or [Serve]: those confirm a subscription. Others get a
-// second for it.
+// ZeroMQ 4.2 or later or [Serve], without a proxy before it: those confirm a
+// subscription. Others get a second for it.
 func Dial(ctx context.Context, address string, o *DialOptions) (*Bus, error) {
 	address, opts, err := o.withDefaults(address)
 	if err != nil {
@@ -40,6 +42,7 @@ func Dial(ctx context.Context, address string, o *DialOptions) (*Bus, error) {
 		opts:       opts,
 		address:    address,
 		turn:       make(chan *time.Timer, 1),
+		out:        make(chan []byte),
 		replies:    make(chan []byte, 1),
 		queue:      make(chan hub.Message, queueLength),
 		subscribed: make(chan struct{}),
@@ -54,27 +57,35 @@ func Dial(ctx context.Context, address string, o *DialOptions) (*Bus, error) {
 		b.calls.Close()
 		return nil, err
 	}
+	b.calls.ttl, b.frames.ttl = true, true // until now there were other limits
+	b.workers.Go(b.readReplies)            // Close waits for these
+	b.workers.Go(b.readFrames)
+	b.workers.Go(b.writeCalls)
 	timer := time.NewTimer(confirmTime)
-	if b.frames.minor == 0 {
-		timer.Reset(0) // that version has no PING
-	}
-	b.readers.Go(b.readReplies) // Close waits for both
-	b.readers.Go(b.readFrames)
-	select {
-	case <-b.subscribed:
-	case <-timer.C:
-	case <-b.life.Ended:
-		err = b.life.Err
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	if err != nil {
+	if err := b.settle(ctx, timer); err != nil {
 		b.Close()
 		return nil, err
 	}
-	timer.Stop()
 	b.turn <- timer
 	return b, nil
+}
+
+// settle returns when the subscription is in force.
+func (b *Bus) settle(ctx context.Context, timer *time.Timer) error {
+	subscribed := b.subscribed
+	for {
+		select {
+		case <-subscribed:
+			subscribed = nil
+			timer.Reset(settleTime)
+		case <-timer.C:
+			return nil
+		case <-b.life.Ended:
+			return b.life.Err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // connect opens a link and does with it what is to be done first. ctx ends both.
@@ -107,10 +118,7 @@ func connect(ctx context.Context, address, own string, peers []string, begin fun
 
 // introduce asks for the version, and for a name.
 func (b *Bus) introduce(l *link) error {
-	if err := l.SetReadDeadline(time.Now().Add(b.opts.ReplyTime)); err != nil {
-		return err
-	}
-	result, err := call(l, callVersion)
+	result, err := b.call(l, callVersion)
 	if err != nil {
 		return fmt.Errorf("ask for the version: %w", err)
 	}
@@ -120,7 +128,7 @@ func (b *Bus) introduce(l *link) error {
 	case v != version:
 		return fmt.Errorf("the server's version is %d, want %d", v, version)
 	}
-	if result, err = call(l, callNewClient); err == nil {
+	if result, err = b.call(l, callNewClient); err == nil {
 		b.name, err = decodeName(result)
 	}
 	if err != nil {
@@ -129,11 +137,14 @@ func (b *Bus) introduce(l *link) error {
 	return l.SetReadDeadline(time.Time{})
 }
 
-func call(l *link, code byte) (result []byte, err error) {
+func (b *Bus) call(l *link, code byte) (result []byte, err error) {
+	if err := l.SetReadDeadline(time.Now().Add(b.opts.ReplyTime)); err != nil {
+		return nil, err
+	}
 	if err := l.write(appendEnvelope(nil, appendCall(nil, code))); err != nil {
 		return nil, err
 	}
-	reply, err := readReply(l)
+	reply, err := readReply(l, l.write)
 	if err != nil {
 		return nil, err
 	}
@@ -141,9 +152,9 @@ func call(l *link, code byte) (result []byte, err error) {
 }
 
 // readReply returns the body of the next reply. It is valid until the next call.
-func readReply(l *link) ([]byte, error) {
+func readReply(l *link, pong func(frame []byte) error) ([]byte, error) {
 	for {
-		parts, command, err := l.readMessage(nil, l.write)
+		parts, command, err := l.readMessage(nil, pong)
 		switch {
 		case err != nil:
 			return nil, err
@@ -169,16 +180,39 @@ func subscribe(l *link) error {
 
 // readReplies receives until the bus has ended.
 func (b *Bus) readReplies() {
+	pong := func(frame []byte) error {
+		select {
+		case b.out <- frame:
+			return nil
+		case <-b.life.Ended:
+			return b.life.Err
+		}
+	}
 	for {
-		reply, err := readReply(b.calls)
+		reply, err := readReply(b.calls, pong)
 		if err != nil {
-			b.end(b.lost(err))
+			b.end(lost(b.address, err))
 			return
 		}
+		if !b.asked.CompareAndSwap(true, false) {
+			b.end(lost(b.address, errUnasked))
+			return
+		}
+		b.replies <- bytes.Clone(reply)
+	}
+}
+
+// writeCalls sends until the bus has ended. Whether the server reads it is no
+// matter for the one whose call it is, who has a ctx.
+func (b *Bus) writeCalls() {
+	for {
 		select {
-		case b.replies <- bytes.Clone(reply):
-		default:
-			b.end(b.lost(errors.New("a reply to nothing")))
+		case frames := <-b.out:
+			if err := b.calls.write(frames); err != nil {
+				b.end(lost(b.address, err))
+				return
+			}
+		case <-b.life.Ended:
 			return
 		}
 	}
@@ -194,7 +228,7 @@ func (b *Bus) readFrames() {
 		var err error
 		parts, command, err = b.frames.readMessage(parts, b.frames.write)
 		if err != nil {
-			b.end(b.lost(err))
+			b.end(lost(b.opts.Publish, err))
 			return
 		}
 		if command {

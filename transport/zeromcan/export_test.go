@@ -1,10 +1,13 @@
 package zeromcan
 
 import (
+	"cmp"
 	"context"
 	"net"
+	"time"
 
 	"github.com/canhub-go/canhub/hub"
+	"github.com/canhub-go/canhub/internal/bus"
 )
 
 // What tests need of the codec.
@@ -49,6 +52,19 @@ func Silence(c net.Conn) (bool, error) {
 			return err == errSilent, err
 		}
 	}
+}
+
+// ReplyAtTheEnd waits for a reply when all has come at once: that, the end of the
+// bus, that of ctx and that of the time for it.
+func ReplyAtTheEnd(reply []byte) error {
+	b := &Bus{replies: make(chan []byte, 1), life: bus.NewLife()}
+	b.replies <- reply
+	b.life.Err = errUnasked
+	close(b.life.Ended)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	refused, err := b.reply(ctx, time.NewTimer(0))
+	return cmp.Or(err, refused)
 }
 
 // Shake shakes hands on c.

@@ -280,3 +280,44 @@ func TestLivePythonClientStaysWhenTheServerStartsAgain(t *testing.T) {
 		t.Errorf("Recv of the client before = %v, want hub.ErrClosed", err)
 	}
 }
+
+// While libzmq publishes all the time it is slow to see who subscribes.
+func TestLiveDialMissesNothingOfABusyServer(t *testing.T) {
+	live.Wanted(t)
+	p := startPython(t, "", "serve")
+	defer p.Kill()
+	var calls, publish int
+	if _, err := fmt.Sscan(p.Ready, &calls, &publish); err != nil {
+		t.Fatal(err)
+	}
+	s := place{fmt.Sprintf("127.0.0.1:%d", calls), fmt.Sprintf("127.0.0.1:%d", publish)}
+	a := dial(t, s, nil)
+	for n := range byte(20) {
+		quit, ended := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			for {
+				if err := a.Send(context.Background(), hub.Std(1)); err != nil {
+					t.Error(err)
+					return
+				}
+				select {
+				case <-quit:
+					return
+				default:
+				}
+			}
+		}()
+		b := dial(t, s, nil)
+		send(t, a, hub.Std(2, n))
+		close(quit)
+		<-ended
+		send(t, a, hub.Std(3))
+		for m := recv(t, b); !m.Equal(hub.Std(2, n)); m = recv(t, b) {
+			if m.Equal(hub.Std(3)) {
+				t.Fatalf("client %d has missed what was sent after its Dial", n)
+			}
+		}
+		b.Close()
+	}
+}

@@ -9,7 +9,7 @@ import (
 
 // Stats count what a [Bus] has sent and received.
 type Stats struct {
-	Sent      uint64 // messages that the server has sent
+	Sent      uint64 // messages that the server is known to have sent
 	Received  uint64 // messages that came for Recv, those included that still wait
 	Queued    int    // messages that wait for Recv in this process
 	Unwanted  uint64 // frames passed over: own ones, and those that no filter wants
