@@ -10,6 +10,9 @@ import (
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/transport/multicast"
+	"github.com/canhub-go/canhub/transport/remote"
+	"github.com/canhub-go/canhub/transport/virtualcan"
+	"github.com/canhub-go/canhub/transport/zeromcan"
 )
 
 const (
@@ -209,13 +212,23 @@ func (d *dumping) report(buses []*namedBus) {
 		case interface{ Stats() multicast.Stats }:
 			s := bus.Stats()
 			fmt.Fprintf(d.errs, ", %d dropped by the system", s.Dropped)
-			if s.Malformed > 0 {
-				fmt.Fprintf(d.errs, ", %d datagrams malformed", s.Malformed)
-			}
+			d.reportMalformed(s.Malformed, "datagram")
 		case interface{ Stats() hub.Stats }:
 			fmt.Fprintf(d.errs, ", %d dropped", bus.Stats().Dropped)
+		case interface{ Stats() remote.Stats }:
+			d.reportMalformed(bus.Stats().Malformed, "message")
+		case interface{ Stats() virtualcan.Stats }:
+			d.reportMalformed(bus.Stats().Malformed, "packet")
+		case interface{ Stats() zeromcan.Stats }:
+			d.reportMalformed(bus.Stats().Malformed, "publication")
 		}
 		fmt.Fprintln(d.errs)
+	}
+}
+
+func (d *dumping) reportMalformed(n uint64, what string) {
+	if n > 0 {
+		fmt.Fprintf(d.errs, ", %s malformed", number(n, what))
 	}
 }
 

@@ -13,6 +13,10 @@ import (
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/canhub-go/canhub/transport/multicast"
+	"github.com/canhub-go/canhub/transport/remote"
+	"github.com/canhub-go/canhub/transport/virtualcan"
+	"github.com/canhub-go/canhub/transport/zeromcan"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -177,6 +181,31 @@ func TestDumpFiltersCount(t *testing.T) {
 			t.Errorf("report: %s", b.errs.String())
 		}
 	})
+}
+
+// A countedBus has received nothing that is a frame.
+type countedBus[Stats any] struct {
+	hub.Bus
+	stats Stats
+}
+
+func (b countedBus[Stats]) Stats() Stats { return b.stats }
+
+func TestDumpReportsWhatIsMalformedOnEachTransport(t *testing.T) {
+	for want, bus := range map[string]hub.Bus{
+		"front: 0 received, 3 dropped by the system, 2 datagrams malformed\n": countedBus[multicast.Stats]{stats: multicast.Stats{Dropped: 3, Malformed: 2}},
+		"front: 0 received, 2 messages malformed\n":                           countedBus[remote.Stats]{stats: remote.Stats{Malformed: 2}},
+		"front: 0 received, 1 packet malformed\n":                             countedBus[virtualcan.Stats]{stats: virtualcan.Stats{Malformed: 1}},
+		"front: 0 received, 2 publications malformed\n":                       countedBus[zeromcan.Stats]{stats: zeromcan.Stats{Malformed: 2}},
+		"front: 0 received\n":                                                 countedBus[zeromcan.Stats]{},
+	} {
+		var errs bytes.Buffer
+		d := dumping{errs: &errs, tallies: make([]tally, 1)}
+		d.report([]*namedBus{{name: "front", Bus: bus}})
+		if got := errs.String(); got != "canhub: "+want {
+			t.Errorf("report: %q, want %q", got, want)
+		}
+	}
 }
 
 func TestDumpGoesOnWhenABusEnds(t *testing.T) {
