@@ -133,10 +133,10 @@ func (s *server) tell() {
 func (s *server) accept(ctx context.Context, l net.Listener, serve func(context.Context, net.Conn) error) error {
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
-	ctx, cancel := context.WithCancel(ctx)
+	life, end := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer cancel()
+	defer end()
 	slots := make(chan struct{}, s.opts.MaxClients)
 	for {
 		c, err := l.Accept()
@@ -165,10 +165,10 @@ func (s *server) accept(ctx context.Context, l net.Listener, serve func(context.
 		wg.Go(func() {
 			defer func() { <-slots }()
 			defer c.Close()
-			stop := context.AfterFunc(ctx, func() { c.Close() })
+			stop := context.AfterFunc(life, func() { c.Close() })
 			defer stop()
-			err := serve(ctx, c)
-			if ctx.Err() == nil && !gone(err) {
+			err := serve(life, c)
+			if life.Err() == nil && !gone(err) {
 				s.senseless.report(1, s.opts.Logger, warnSenseless, "client", c.RemoteAddr(), "error", err)
 			}
 		})
