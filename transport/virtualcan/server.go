@@ -95,6 +95,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			conn.Close()
 			continue
 		}
+		// Here, so that clients join in the order in which they connect.
+		if err := n.join(); err != nil {
+			s.opts.Logger.Debug("virtualcan: no session", "client", n.name, "error", err)
+			conn.Close()
+			s.ended(n)
+			continue
+		}
 		running.Go(func() { n.run(inner) })
 	}
 }

@@ -37,20 +37,24 @@ func (n *session) dropped() uint64 {
 	return 0
 }
 
-func (n *session) run(ctx context.Context) {
-	log := n.server.opts.Logger
-	defer n.server.ended(n)
-	defer n.wire.Close()
+// join puts the client on the channel.
+func (n *session) join() error {
 	sub, err := n.server.hub.Open(n.server.opts.Channel, &hub.SubscriberOptions{
 		Name:   n.server.opts.Channel + "/" + n.name,
 		Queue:  n.server.opts.Queue,
 		Policy: hub.DropNewest,
 	})
-	if err != nil {
-		log.Debug("virtualcan: no session", "client", n.name, "error", err)
-		return
+	if err == nil {
+		n.sub.Store(sub)
 	}
-	n.sub.Store(sub)
+	return err
+}
+
+// run serves the client, which has joined.
+func (n *session) run(ctx context.Context) {
+	log, sub := n.server.opts.Logger, n.sub.Load()
+	defer n.server.ended(n)
+	defer n.wire.Close()
 	defer sub.Close()
 	log.Debug("virtualcan: session", "client", n.name, "channel", sub.Channel())
 
