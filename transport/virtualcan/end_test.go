@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,4 +120,123 @@ func TestCloseLosesNothingThatSendHasAccepted(t *testing.T) {
 			t.Fatalf("%d messages arrived, want the %d that were accepted", n, accepted.Load())
 		}
 	}
+}
+
+// A gone connection is one whose other side has gone after what it has sent.
+type gone struct{ net.Conn }
+
+func (gone) Write([]byte) (int, error) { return 0, &net.OpError{Op: "write", Err: syscall.EPIPE} }
+
+// Others send to a client that has gone already, and what it has sent before is
+// still read.
+func TestWhatAClientHasSentBeforeItGoesIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Options{})
+		near, far := net.Pipe()
+		b.pipes.conns <- gone{far}
+		synctest.Wait()
+		send(t, b.node, hub.Std(0x7FF))
+		synctest.Wait()
+		near.Write(packets(numbered(200)...))
+		near.Close()
+		synctest.Wait()
+		if got := poll(t, b.node); len(got) != 200 {
+			t.Errorf("%d messages came, want 200", len(got))
+		}
+		if n, lines := b.Stats().Clients, b.log.lines("client dropped"); n != 0 || lines != nil {
+			t.Errorf("%d clients, logged %q", n, lines)
+		}
+		b.end()
+	})
+}
+
+func TestAClientThatHasGoneDoesNotStay(t *testing.T) {
+	for name, sent := range map[string]int{"silent": 0, "with more than the channel takes": 100_000} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, Options{})
+				sender, err := b.hub.Open("can0", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				near, far := net.Pipe()
+				b.pipes.conns <- gone{far}
+				synctest.Wait()
+				if err := sender.SendBatch(t.Context(), numbered(300)); err != nil { // node receives nothing, and blocks the channel
+					t.Fatal(err)
+				}
+				go near.Write(packets(numbered(sent)...))
+				time.Sleep(haste - 1)
+				synctest.Wait()
+				if n := b.Stats().Clients; n != 1 {
+					t.Errorf("%d clients before its time is over", n)
+				}
+				time.Sleep(1)
+				synctest.Wait()
+				if n := b.Stats().Clients; n != 0 {
+					t.Error("it is still there")
+				}
+				near.Close()
+				b.end()
+			})
+		})
+	}
+}
+
+// The hub forwards what it has accepted before it ends, and a client that sends
+// at that moment receives it like everybody else.
+func TestAClientThatSendsReceivesWhatAHubThatClosesHasAccepted(t *testing.T) {
+	for round := range 8 {
+		h := hub.New(nil)
+		_, address := serve(t, h, nil)
+		c := raw(t, h, address)
+		go func() {
+			p := packets(numbered(100)...)
+			for {
+				if _, err := c.Write(p); err != nil {
+					return
+				}
+			}
+		}()
+		for range 3000 { // so that the hub has work
+			if _, err := h.Open("can0", &hub.SubscriberOptions{Queue: 1, Policy: hub.DropNewest}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		node, err := h.Open("can0", &hub.SubscriberOptions{SendOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		accepted := 0
+		for range 100 {
+			if err := node.SendBatch(t.Context(), numbered(10)); err != nil {
+				t.Fatal(err)
+			}
+			accepted += 10
+		}
+		h.Close()
+		got, err := io.ReadAll(c)
+		if len(got)/packetLen != accepted {
+			t.Fatalf("round %d: %d of %d messages came, %v", round, len(got)/packetLen, accepted, err)
+		}
+		c.Close()
+	}
+}
+
+func TestAHubThatClosesDoesNotWaitForAClientThatSendsAndDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Options{})
+		conn := b.pipes.dial(t)
+		synctest.Wait()
+		go conn.Write(packets(numbered(100_000)...))
+		send(t, b.node, hub.Std(1)) // it does not read this
+		synctest.Wait()
+		b.hub.Close()
+		time.Sleep(haste)
+		synctest.Wait()
+		if n, lines := b.Stats().Clients, b.log.lines("client dropped"); n != 0 || lines != nil {
+			t.Errorf("%d clients, logged %q", n, lines)
+		}
+		b.end()
+	})
 }

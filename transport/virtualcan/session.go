@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,7 +62,7 @@ func (n *session) run(ctx context.Context) {
 	serving := ctx
 	ctx, end := context.WithCancelCause(serving)
 	// Regular reports whether it is this side that ends the session.
-	regular := func() bool { return serving.Err() != nil || errors.Is(context.Cause(ctx), hub.ErrClosed) }
+	regular := func() bool { return serving.Err() != nil || context.Cause(ctx) == hub.ErrClosed }
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		<-ctx.Done()
@@ -72,18 +73,33 @@ func (n *session) run(ctx context.Context) {
 		}
 	})
 	wg.Go(func() {
-		end(n.write(ctx, sub))
+		err := n.write(ctx, sub)
+		if lost := (*net.OpError)(nil); errors.As(err, &lost) && !n.wire.ending() {
+			// The client may have gone, and what it has sent before is still read.
+			n.wire.hurry(haste)
+			select {
+			case <-ctx.Done():
+			case <-time.After(haste):
+			}
+		}
+		end(err)
 		n.wire.closeWrite()
 	})
-	end(n.read(ctx, sub))
-	if regular() {
+	err := n.read(ctx, sub)
+	if err == hub.ErrClosed {
+		n.wire.hurry(haste) // and write ends by itself: the hub may have more for the client
+	} else {
+		end(err)
+	}
+	ours := err == hub.ErrClosed || regular()
+	if ours {
 		// With bytes unread, Close would reset the connection, and some systems then
 		// forget what the client has not read yet.
 		io.Copy(io.Discard, n.wire)
 	}
 	wg.Wait()
 	cause := context.Cause(ctx)
-	if cause != io.EOF && !regular() && n.server.dropTold.Now() {
+	if cause != io.EOF && !ours && !regular() && n.server.dropTold.Now() {
 		log.Warn("virtualcan: client dropped", "client", n.name, "cause", cause)
 	}
 	log.Debug("virtualcan: session ended", "client", n.name, "cause", cause)
