@@ -1,6 +1,7 @@
 package virtualcan
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"testing"
@@ -31,5 +32,24 @@ func TestClientsJoinInTheOrderInWhichTheyConnect(t *testing.T) {
 		}
 		first.Close()
 		second.Close()
+	}
+}
+
+// Who reads all the time loses nothing of a burst, however much the sender has
+// to send: that the server has no processor to write with is no fault of the
+// client's.
+func TestABurstReachesAClientThatReads(t *testing.T) {
+	h := hub.New(nil)
+	t.Cleanup(func() { h.Close() })
+	s, address := serve(t, h, nil)
+	const count = 50_000
+	to, from := raw(t, h, address), raw(t, h, address)
+	go from.Write(packets(numbered(count)...))
+	got := make([]byte, count*packetLen)
+	if n, err := io.ReadFull(to, got); err != nil {
+		t.Fatalf("%d of %d messages came, %v, %+v", n/packetLen, count, err, s.Stats())
+	}
+	if !bytes.Equal(got, packets(numbered(count)...)) {
+		t.Error("they came in another order")
 	}
 }

@@ -15,6 +15,10 @@ import (
 const (
 	// haste is how long a client has to read the rest once all is to end.
 	haste = time.Second
+	// grace is how long the channel waits for a client whose queue is full, once
+	// until it takes something: all goroutines that write get to run in that time,
+	// and none must lose messages only because it did not.
+	grace = 20 * time.Millisecond
 	// maxBatch is how many messages are put onto the channel at once.
 	maxBatch = 128
 )
@@ -41,9 +45,9 @@ func (n *session) dropped() uint64 {
 // join puts the client on the channel.
 func (n *session) join() error {
 	sub, err := n.server.hub.Open(n.server.opts.Channel, &hub.SubscriberOptions{
-		Name:   n.server.opts.Channel + "/" + n.name,
-		Queue:  n.server.opts.Queue,
-		Policy: hub.DropNewest,
+		Name:     n.server.opts.Channel + "/" + n.name,
+		Queue:    n.server.opts.Queue,
+		BlockFor: grace,
 	})
 	if err == nil {
 		n.sub.Store(sub)
