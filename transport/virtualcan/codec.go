@@ -92,7 +92,8 @@ func decodePacket(m *hub.Message, p []byte) error {
 
 // A header is the identifier and the flags of a packet. Peers do not look at all
 // of their bits, and some put more there than the protocol has. It is kept as the
-// Tag of the message, so that the others get it as it was sent.
+// Tag of the message, with the Flags of that in front, so that the others get it
+// as it was sent.
 type header uint64
 
 const (
@@ -130,7 +131,7 @@ func (h header) set(m *hub.Message) {
 		m.Flags |= hub.Remote
 	}
 	if id != m.ID || flags != byte(m.Flags) {
-		m.Tag = uint64(h)
+		m.Tag = uint64(h | header(m.Flags)<<40)
 	}
 }
 
@@ -138,8 +139,8 @@ func (h header) set(m *hub.Message) {
 func (h header) fits(m *hub.Message) bool {
 	var was hub.Message
 	copy(was.Data[:], m.Bytes())
-	h.set(&was)
-	return h>>48 == headerMark>>48 && was.ID == m.ID && was.Flags == m.Flags&^hub.Own && m.Len <= 8
+	newHeader(h.id(), h.flags()).set(&was)
+	return was.Tag == m.Tag && was.ID == m.ID && was.Flags == m.Flags&^hub.Own && m.Len <= 8
 }
 
 var (

@@ -91,25 +91,43 @@ func TestWhatAPacketHasBeyondItsFrameReachesOtherClients(t *testing.T) {
 	})
 }
 
+// decoded returns the message that a packet holds.
+func decoded(t *testing.T, packet string) hub.Message {
+	t.Helper()
+	got, errs := decodeAll(golden.Hex(t, strings.ReplaceAll(packet, " ", "")))
+	if len(got) != 1 || errs != nil {
+		t.Fatalf("%s: %v, %v", packet, got, errs)
+	}
+	return got[0]
+}
+
 func TestATagThatDoesNotFitIsNotLookedAt(t *testing.T) {
-	tag := uint64(newHeader(0x40000705, 0))
+	remote := decoded(t, "0000000e 40000705 00 00 0000000000000000")
+	data := decoded(t, "0000000e 40000705 00 02 0102000000000000")
+	change := func(m hub.Message, f func(m *hub.Message)) hub.Message {
+		f(&m)
+		return m
+	}
 	for name, m := range map[string]hub.Message{
-		"another identifier": {ID: 0x706, Flags: hub.Remote, Tag: tag},
-		"another length":     {ID: 0x705, Flags: hub.FDF, Len: 12, Tag: tag},
-		"CAN FD":             {ID: 0x705, Flags: hub.FDF, Tag: tag},
-		"an error frame":     {ID: 0x705, Flags: hub.Error, Tag: tag},
-		"extended":           {ID: 0x705, Flags: hub.Remote | hub.Extended, Tag: tag},
-		"of somebody else":   {ID: 0x705, Flags: hub.Remote, Tag: tag &^ (1 << 63 >> 1)},
+		"another identifier": change(remote, func(m *hub.Message) { m.ID++ }),
+		"another length":     change(remote, func(m *hub.Message) { m.Flags, m.Len = hub.FDF, 12 }),
+		"CAN FD":             change(remote, func(m *hub.Message) { m.Flags = hub.FDF }),
+		"an error frame":     change(remote, func(m *hub.Message) { m.Flags = hub.Error }),
+		"extended":           change(remote, func(m *hub.Message) { m.Flags |= hub.Extended }),
+		"of somebody else":   change(remote, func(m *hub.Message) { m.Tag &^= 1 << 62 }),
+		"none":               change(remote, func(m *hub.Message) { m.Tag = 0 }),
 	} {
 		if err := uncarried(&m); !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("%s: %v, want that it is not carried", name, err)
 		}
 	}
 	for name, m := range map[string]hub.Message{
-		"another identifier": {ID: 0x706, Tag: tag},
-		"no data":            {ID: 0x705, Tag: tag}, // with it, it would be a remote frame
-		"of somebody else":   {ID: 0x705, Tag: 0x705},
-		"any":                {ID: 0x705, Tag: 1<<64 - 1},
+		"another identifier": change(data, func(m *hub.Message) { m.ID++ }),
+		"no data":            change(data, func(m *hub.Message) { m.Data = [64]byte{} }), // with it, it would be a remote frame
+		"of somebody else":   change(data, func(m *hub.Message) { m.Tag = 0x705 }),
+		"any":                change(data, func(m *hub.Message) { m.Tag = 1<<64 - 1 }),
+		// As who answers a remote frame may make it of that.
+		"the answer": change(remote, func(m *hub.Message) { m.Flags, m.Len, m.Data[0] = 0, 1, 0x85 }),
 	} {
 		plain := m
 		plain.Tag = 0
