@@ -169,6 +169,17 @@ func TestSeldomIsOnceASecond(t *testing.T) {
 	})
 }
 
+func TestSeldomIsNotSilentWhenTheClockWasSetBack(t *testing.T) {
+	var s Seldom
+	s.last.Store(time.Now().Add(time.Hour).UnixNano())
+	if !s.Now() {
+		t.Error("silent for an hour")
+	}
+	if s.Now() {
+		t.Error("told twice")
+	}
+}
+
 func TestPassesAsInPackageHub(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))

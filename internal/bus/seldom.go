@@ -21,6 +21,7 @@ type Seldom struct {
 
 // Now reports whether it may be told now. Then it is taken to be told.
 func (s *Seldom) Now() bool {
-	now, last := time.Now().UnixNano(), s.last.Load()
-	return (last == 0 || now-last >= int64(time.Second)) && s.last.CompareAndSwap(last, now)
+	last := s.last.Load()
+	now := time.Now().UnixNano() // less than last if somebody has set the clock back
+	return (last == 0 || now-last >= int64(time.Second) || now < last) && s.last.CompareAndSwap(last, now)
 }
