@@ -1,6 +1,7 @@
 package canhub
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -98,14 +99,11 @@ const (
 // hostPort returns the address of a, on loopback without a host, and with this
 // port without one.
 func (a *address) hostPort(port string) string {
-	host := a.host
-	if _, _, err := net.SplitHostPort(host); err != nil {
-		host = net.JoinHostPort(strings.Trim(host, "[]"), port)
+	host, given, err := net.SplitHostPort(a.host)
+	if err != nil {
+		host = strings.Trim(a.host, "[]")
 	}
-	if strings.HasPrefix(host, ":") {
-		host = "127.0.0.1" + host
-	}
-	return host
+	return net.JoinHostPort(cmp.Or(host, "127.0.0.1"), cmp.Or(given, port))
 }
 
 func (a *address) fail(name, value, want string) {
