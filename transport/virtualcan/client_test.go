@@ -145,6 +145,25 @@ func TestABusPassesOverPacketsThatAreNoFrames(t *testing.T) {
 	})
 }
 
+func TestWhatCloseLeavesUnreadIsNotCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, far := net.Pipe()
+		b := newBus(conn, "there", *options(t, nil))
+		go func() {
+			far.Write(packets(numbered(queueLength + 10)...))
+			far.Close()
+		}()
+		synctest.Wait()
+		if n := b.Stats().Received; n != queueLength+1 {
+			t.Errorf("%d received, want as many as there is room for, and one that waits", n)
+		}
+		b.Close()
+		if n := b.Stats().Received; n != queueLength {
+			t.Errorf("%d received after Close, want as many as there was room for", n)
+		}
+	})
+}
+
 func TestAServerThatSendsHalfAPacketIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn, far := net.Pipe()

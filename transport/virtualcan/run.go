@@ -70,6 +70,7 @@ func (b *Bus) receive() {
 			select {
 			case b.in <- m:
 			case <-b.life.Quit: // and goes on reading, so that the server can go on, too
+				b.received.Add(^uint64(0))
 			}
 		}
 	}

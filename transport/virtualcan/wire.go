@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,7 @@ type wire struct {
 	net.Conn
 	readWait  time.Duration             // how long the rest of a packet may take, or 0: no limit
 	writeWait time.Duration             // how long the other side may take nothing, or 0: no limit
+	mu        sync.Mutex                // for hurry
 	last      atomic.Pointer[time.Time] // when all is to end, if that is known
 
 	// For reading.
@@ -113,16 +115,12 @@ func (w *wire) deadline(set func(time.Time) error, t time.Time) {
 // several bounds the first to end counts.
 func (w *wire) hurry(d time.Duration) {
 	t := time.Now().Add(d)
-	for {
-		last := w.last.Load()
-		if last != nil && last.Before(t) {
-			return
-		}
-		if w.last.CompareAndSwap(last, &t) { // first: the others look at it after they have set their own
-			break
-		}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if last := w.last.Load(); last == nil || t.Before(*last) {
+		w.last.Store(&t) // first: the others look at it after they have set their own
+		w.SetDeadline(t)
 	}
-	w.SetDeadline(t)
 }
 
 func (w *wire) ending() bool { return w.last.Load() != nil }
