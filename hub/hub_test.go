@@ -1669,3 +1669,33 @@ func TestChangingAReceivedMessageChangesNobodyElses(t *testing.T) {
 		}
 	})
 }
+
+func TestATagTravelsWithItsMessage(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *hub.Hub) {
+		from := openOn(t, h, "can0", &hub.SubscriberOptions{OwnMessages: true})
+		plain, latest := openOn(t, h, "can0", nil), openOn(t, h, "can0", &hub.SubscriberOptions{Policy: hub.DropOldest})
+		filtered := openOn(t, h, "can0", &hub.SubscriberOptions{Filters: []hub.Filter{{ID: 1, Mask: 1}}})
+		m := hub.Std(1, 2, 3)
+		m.Tag = 0xA1B2C3D4E5F60718
+		if err := from.Send(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		other := hub.Std(2)
+		other.Tag = 9
+		if err := from.SendBatch(t.Context(), []hub.Message{other, m}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		for name, s := range map[string]*hub.Subscriber{"own": from, "plain": plain, "DropOldest": latest, "filtered": filtered} {
+			all, _ := pollAll(s)
+			if len(all) < 2 {
+				t.Fatalf("%s: received %v", name, all)
+			}
+			for _, got := range all {
+				if want := map[uint32]uint64{1: m.Tag, 2: 9}[got.ID]; got.Tag != want {
+					t.Errorf("%s: %v has the tag %#x, want %#x", name, got, got.Tag, want)
+				}
+			}
+		}
+	})
+}

@@ -36,8 +36,8 @@ type Message struct {
 
 	// Tag is the sender's, to mark a message for those who know the mark: it travels
 	// along on the channel, and the hub does not look at it. It is not of the
-	// frame, so it has no place in the text and JSON forms, and no transport sends
-	// it. That for virtualcan keeps in it what a packet has beyond its frame.
+	// frame, so it has no place in the text and JSON forms, and transports do not
+	// send it; but that for virtualcan keeps in it what a packet has beyond its frame.
 	Tag uint64
 
 	// That makes 96 bytes. Of 88 the last 16-byte move of a copy would overlap the
