@@ -335,6 +335,7 @@ func TestEqualComparesTheFrameAlone(t *testing.T) {
 		{"time", func(m *hub.Message) { m.Timestamp++ }, true},
 		{"number", func(m *hub.Message) { m.Seq++ }, true},
 		{"own", func(m *hub.Message) { m.Flags |= hub.Own }, true},
+		{"tag", func(m *hub.Message) { m.Tag++ }, true},
 		{"bytes beyond the length", func(m *hub.Message) { m.Data[3] = 1 }, true},
 		{"identifier", func(m *hub.Message) { m.ID++ }, false},
 		{"extended", func(m *hub.Message) { m.Flags &^= hub.Extended }, false},
