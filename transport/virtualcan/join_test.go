@@ -42,7 +42,7 @@ func TestABurstReachesAClientThatReads(t *testing.T) {
 	h := hub.New(nil)
 	t.Cleanup(func() { h.Close() })
 	s, address := serve(t, h, nil)
-	const count = 50_000
+	const count = 20_000
 	to, from := raw(t, h, address), raw(t, h, address)
 	go from.Write(packets(numbered(count)...))
 	got := make([]byte, count*packetLen)

@@ -55,8 +55,9 @@ type Options struct {
 	// are closed. Negative: no limit. Default: 256.
 	MaxClients int
 	// Queue is how many messages are kept for a client that does not keep up,
-	// beside what the network holds. Room for one costs 24 bytes, used or not.
-	// 1 to 1048576. Default: 4096.
+	// beside what the network holds. Room for one costs 24 bytes, used or not; one
+	// that waits may keep 24 KiB that it shared with others. 1 to 1048576.
+	// Default: 4096.
 	Queue int
 	// PacketTimeout is how long the rest of a packet may take once a part of it
 	// has come; then the client is dropped. Negative: no limit. Default: 10 s.

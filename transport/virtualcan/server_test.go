@@ -60,6 +60,27 @@ func TestAClientThatNeverReadsLosesOnlyItsOwnMessagesAndIsDropped(t *testing.T) 
 	})
 }
 
+func TestAClientThatComesToReadInTimeLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Options{Queue: 64})
+		conn := b.pipes.dial(t)
+		synctest.Wait()
+		if err := b.node.SendBatch(t.Context(), numbered(500)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(grace - 1)
+		c := collect(conn)
+		synctest.Wait()
+		if d := cmp.Diff(numbered(500), c.messages(t)); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+		if n := b.Stats().Dropped; n != 0 {
+			t.Errorf("%d dropped", n)
+		}
+		b.end()
+	})
+}
+
 func TestALossIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, Options{Queue: 8})
