@@ -439,6 +439,38 @@ func TestPacketsComeInPieces(t *testing.T) {
 	}
 }
 
+func TestAServerServesSeveralListeners(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Options{MaxClients: 2})
+		second := newPipes()
+		ctx, stop := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- b.Serve(ctx, second) }()
+		here, there := b.pipes.dial(t), second.dial(t)
+		c := collect(here)
+		there.Write(packets(hub.Std(1)))
+		synctest.Wait()
+		if got := c.messages(t); len(got) != 1 {
+			t.Errorf("received %v", got)
+		}
+		for _, l := range []*pipes{b.pipes, second} {
+			more := collect(l.dial(t))
+			synctest.Wait()
+			if !more.ended() {
+				t.Error("a third was let in")
+			}
+		}
+		gone := collect(there)
+		stop()
+		err := <-served
+		synctest.Wait()
+		if err != nil || !gone.ended() || c.ended() {
+			t.Errorf("one has ended with %v: its client %t, the other's %t", err, gone.ended(), c.ended())
+		}
+		b.end()
+	})
+}
+
 func TestServeGoesOnAfterAShortageAndEndsWithAListenerThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := hub.New(nil)
