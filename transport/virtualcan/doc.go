@@ -42,16 +42,17 @@
 //
 // # Loss
 //
-// For a client that does not keep up the server keeps [Options].Queue messages,
-// beside what the network holds. Then the channel waits for it, for 20 ms and not
-// again before it has taken something; then the client loses messages of its own.
-// The protocol cannot tell it; [ServerStats] and the log do. One that takes
-// nothing at all for [Options].WriteTimeout is dropped. Between the connection and
-// Recv nothing is lost: a client whose own queue of 256 messages is full stops
+// The server waits for nobody who is slow. For a client that does not keep up it
+// keeps [Options].Queue messages, beside what the network holds; then the client
+// loses messages of its own. The protocol cannot tell it; [ServerStats] and the log
+// do. Who reads loses nothing: the channel waits for a client as long as writing to
+// it has taken less than 5 ms, and after that not again for 250 ms. One that
+// takes nothing at all for [Options].WriteTimeout is dropped. Between the connection
+// and Recv nothing is lost: a client whose own queue of 256 messages is full stops
 // reading. In the direction of the server nothing is lost either, Send waits.
 //
-// A client that goes, or whose connection breaks, has sent what has arrived until
-// then: the others receive it.
+// What a client has sent before it goes, or before its connection breaks, reaches
+// the others, if the channel takes it within a second.
 //
 // There is no handshake: Dial returns when the connection stands, and a moment
 // may pass until the server has it on the channel.

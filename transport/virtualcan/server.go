@@ -117,6 +117,7 @@ func (s *Server) newSession(conn net.Conn) *session {
 		server: s,
 		name:   conn.RemoteAddr().String(),
 		wire:   &wire{Conn: conn, readWait: s.opts.PacketTimeout, writeWait: s.opts.WriteTimeout},
+		out:    newOutflow(s.opts.Queue*packetLen, attempts(conn)),
 	}
 	s.sessions[n] = struct{}{}
 	return n
@@ -127,7 +128,7 @@ func (s *Server) ended(n *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, n)
-	s.dropped += n.dropped()
+	s.dropped += n.lost.Load()
 }
 
 // Stats returns the counts so far.
@@ -136,7 +137,7 @@ func (s *Server) Stats() ServerStats {
 	defer s.mu.Unlock()
 	dropped := s.dropped
 	for n := range s.sessions {
-		dropped += n.dropped()
+		dropped += n.lost.Load()
 	}
 	return ServerStats{
 		Clients:   len(s.sessions),

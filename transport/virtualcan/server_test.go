@@ -91,6 +91,7 @@ func TestALossIsLogged(t *testing.T) {
 			synctest.Wait()
 		}
 		time.Sleep(grace)
+		synctest.Wait()
 		collect(slow)
 		synctest.Wait()
 		if lines := b.log.lines("does not keep up"); len(lines) != 1 {

@@ -15,53 +15,39 @@ import (
 const (
 	// haste is how long a client has to read the rest once all is to end.
 	haste = time.Second
-	// grace is how long the channel waits for a client whose queue is full, once
-	// until it takes something: all goroutines that write get to run in that time,
-	// and none must lose messages only because it did not.
-	grace = 20 * time.Millisecond
 	// maxBatch is how many messages are put onto the channel at once.
 	maxBatch = 128
+	// inHand is how many messages of the channel may wait to be put into the outflow.
+	inHand = 4096
 )
 
-// A session is one client of a server. The goroutine of run reads, and one that
-// it waits for writes.
+// A session is one client of a server. The goroutine of run reads, and two that
+// it waits for bring what others send: one from the channel, which does not wait
+// for the client for long, and one to the client, where that has to be waited for.
 type session struct {
 	server *Server
 	name   string
 	wire   *wire
-	sub    atomic.Pointer[hub.Subscriber] // nil until it is open
-
-	told uint64 // losses that write has told
-}
-
-// dropped returns how many messages the client has lost.
-func (n *session) dropped() uint64 {
-	if sub := n.sub.Load(); sub != nil {
-		return sub.Stats().Dropped
-	}
-	return 0
+	sub    *hub.Subscriber
+	out    *outflow
+	lost   atomic.Uint64 // messages for which out had no room
 }
 
 // join puts the client on the channel.
-func (n *session) join() error {
-	sub, err := n.server.hub.Open(n.server.opts.Channel, &hub.SubscriberOptions{
-		Name:     n.server.opts.Channel + "/" + n.name,
-		Queue:    n.server.opts.Queue,
-		BlockFor: grace,
+func (n *session) join() (err error) {
+	n.sub, err = n.server.hub.Open(n.server.opts.Channel, &hub.SubscriberOptions{
+		Name:  n.server.opts.Channel + "/" + n.name,
+		Queue: inHand,
 	})
-	if err == nil {
-		n.sub.Store(sub)
-	}
 	return err
 }
 
 // run serves the client, which has joined.
 func (n *session) run(ctx context.Context) {
-	log, sub := n.server.opts.Logger, n.sub.Load()
+	log := n.server.opts.Logger
 	defer n.server.ended(n)
 	defer n.wire.Close()
-	defer sub.Close()
-	log.Debug("virtualcan: session", "client", n.name, "channel", sub.Channel())
+	log.Debug("virtualcan: session", "client", n.name, "channel", n.sub.Channel())
 
 	serving := ctx
 	ctx, end := context.WithCancelCause(serving)
@@ -76,8 +62,16 @@ func (n *session) run(ctx context.Context) {
 			n.wire.hurry(0)
 		}
 	})
+	forwarded := make(chan struct{}) // closed below
 	wg.Go(func() {
-		err := n.write(ctx, sub)
+		end(n.forward(ctx))
+		close(forwarded)
+		for err := error(nil); err == nil; { // until it is closed: the channel waits for nobody who ends
+			_, err = n.sub.RecvBatch(context.Background())
+		}
+	})
+	wg.Go(func() {
+		err := n.write()
 		if lost := (*net.OpError)(nil); errors.As(err, &lost) && !n.wire.ending() {
 			// The client may have gone, and what it has sent before is still read.
 			n.wire.hurry(haste)
@@ -86,15 +80,19 @@ func (n *session) run(ctx context.Context) {
 			case <-time.After(haste):
 			}
 		}
-		end(err)
+		if err != nil {
+			end(err)
+		}
 		n.wire.closeWrite()
 	})
-	err := n.read(ctx, sub)
+	err := n.read(ctx)
 	if err == hub.ErrClosed {
-		n.wire.hurry(haste) // and write ends by itself: the hub may have more for the client
+		n.wire.hurry(haste) // and forward ends by itself: the hub may have more for the client
 	} else {
 		end(err)
 	}
+	<-forwarded
+	n.sub.Close()
 	ours := err == hub.ErrClosed || regular()
 	if ours {
 		// With bytes unread, Close would reset the connection, and some systems then
@@ -110,13 +108,13 @@ func (n *session) run(ctx context.Context) {
 }
 
 // read puts what the client sends onto the channel, until it goes.
-func (n *session) read(ctx context.Context, sub *hub.Subscriber) error {
+func (n *session) read(ctx context.Context) error {
 	s := n.server
 	var batch *[maxBatch]hub.Message
 	number := 0 // of those in batch
 	flush := func() error {
 		// It waits while the channel is busy, and so does this client alone.
-		err := sub.SendBatch(ctx, batch[:number])
+		err := n.sub.SendBatch(ctx, batch[:number])
 		if err == nil {
 			s.received.Add(uint64(number))
 		}
@@ -155,65 +153,87 @@ func (n *session) read(ctx context.Context, sub *hub.Subscriber) error {
 	}
 }
 
-// batches are for messages that have come, and spaces for packets to be written.
-var (
-	batches = sync.Pool{New: func() any { return new([maxBatch]hub.Message) }}
-	spaces  = sync.Pool{New: func() any { return new([maxWrite]byte) }}
-)
+// batches are for messages that have come.
+var batches = sync.Pool{New: func() any { return new([maxBatch]hub.Message) }}
 
-// write sends what comes on the channel, as much at once as is there.
-func (n *session) write(ctx context.Context, sub *hub.Subscriber) error {
-	s := n.server
+// forward brings what comes on the channel to the outflow, until ctx is done or
+// the hub is closed.
+func (n *session) forward(ctx context.Context) error {
+	defer n.out.end()
 	now, cancel := context.WithCancel(context.Background())
 	cancel() // a receive call with it does not wait
-	space := spaces.Get().(*[maxWrite]byte)
-	buf := space[:0]
-	flush := func() error {
-		if len(buf) == 0 {
-			return nil
+	for ctx.Err() == nil {
+		batch, err := n.sub.RecvBatch(now)
+		if err != nil { // nothing is there
+			n.give()
+			if batch, err = n.sub.RecvBatch(ctx); err != nil {
+				return err
+			}
 		}
-		if err := n.wire.send(buf); err != nil {
+		n.pass(batch, ctx.Done())
+	}
+	// What the channel had for the client until now, or about that, still goes.
+	for left := n.sub.Stats().Queued; left > 0; {
+		batch, err := n.sub.RecvBatch(ctx)
+		if err != nil {
 			return err
 		}
-		s.sent.Add(uint64(len(buf) / packetLen))
-		buf = buf[:0]
-		n.tellLoss(sub)
-		return nil
+		n.pass(batch, ctx.Done())
+		left -= len(batch)
 	}
+	return ctx.Err()
+}
+
+// pass brings messages to the outflow, as far as there is room and the protocol
+// can carry them.
+func (n *session) pass(batch []hub.Message, stop <-chan struct{}) {
+	s, log := n.server, n.server.opts.Logger
+	lost := uint64(0)
 	for {
-		batch, err := sub.RecvBatch(now)
-		if err != nil { // nothing is there
-			if err := flush(); err != nil {
-				return err
-			}
-			spaces.Put(space) // most clients are idle most of the time
-			if batch, err = sub.RecvBatch(ctx); err != nil {
-				return err
-			}
-			space = spaces.Get().(*[maxWrite]byte)
-			buf = space[:0]
+		if lost == 0 {
+			batch = n.out.put(batch)
 		}
-		for len(batch) > 0 {
-			buf, batch = appendPackets(buf, batch)
-			if len(batch) == 0 {
-				break
+		if len(batch) == 0 {
+			break
+		}
+		if why := uncarried(&batch[0]); why != nil {
+			if total := s.refused.Add(1); s.refusalTold.Now() {
+				log.Warn("virtualcan: a message was not passed on", "client", n.name, "message", batch[0], "error", why, "so far", total)
 			}
-			if why := uncarried(&batch[0]); why != nil {
-				if total := s.refused.Add(1); s.refusalTold.Now() {
-					s.opts.Logger.Warn("virtualcan: a message was not passed on", "client", n.name, "message", batch[0], "error", why, "so far", total)
-				}
+			batch = batch[1:]
+		} else if lost == 0 {
+			n.give() // it is full
+			if !n.out.wait(stop) {
+				lost = 1
 				batch = batch[1:]
-			} else if err := flush(); err != nil { // buf is full
-				return err
 			}
+		} else {
+			lost++
+			batch = batch[1:]
+		}
+	}
+	if lost > 0 {
+		if total := n.lost.Add(lost); s.lossTold.Now() {
+			log.Warn("virtualcan: a client does not keep up and loses messages", "client", n.name, "so far", total)
 		}
 	}
 }
 
-// tellLoss logs that the client has lost messages, if it has lost more.
-func (n *session) tellLoss(sub *hub.Subscriber) {
-	if lost := sub.Stats().Dropped; lost > n.told && n.server.lossTold.Now() {
-		n.told = lost
-		n.server.opts.Logger.Warn("virtualcan: a client does not keep up and loses messages", "client", n.name, "so far", lost)
+// give has what is in the outflow written.
+func (n *session) give() { n.server.sent.Add(uint64(n.out.give())) }
+
+// write sends what has to wait for the client, as much at once as is there.
+func (n *session) write() error {
+	var b []byte
+	var rest int
+	for {
+		if b, rest = n.out.take(b); b == nil {
+			return nil
+		}
+		if err := n.wire.send(b[rest:]); err != nil {
+			n.out.lose()
+			return err
+		}
+		n.server.sent.Add(uint64(len(b)/packetLen - rest/packetLen)) // the others were counted
 	}
 }

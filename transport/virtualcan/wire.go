@@ -17,7 +17,7 @@ const (
 	// smallBuffer is how large a buffer of a quiet connection may be.
 	smallBuffer = 4 << 10
 	// maxWrite is about how many bytes are written at once.
-	maxWrite = 64 << 10
+	maxWrite = 4096 * packetLen
 )
 
 // A wire is a connection that carries packets, with bounded waits. One goroutine
@@ -94,6 +94,7 @@ func (w *wire) send(p []byte) error {
 		p = p[n:]
 		switch {
 		case err == nil:
+			w.deadline(w.SetWriteDeadline, time.Time{}) // or attempts would fail later
 			return nil
 		case !errors.Is(err, os.ErrDeadlineExceeded) || w.ending():
 			return err
