@@ -26,9 +26,7 @@ func attempts(conn net.Conn) func(p []byte) int {
 	}
 	return func(b []byte) int {
 		p, n = b, 0
-		if raw.Write(write) != nil {
-			n = 0 // it was not called
-		}
+		raw.Write(write) // if the deadline is over or conn is closed, it is not called
 		p = nil
 		return max(n, 0)
 	}

@@ -68,8 +68,8 @@ type Options struct {
 
 	// Logger hears who comes and goes, at debug level; who is dropped and what is
 	// lost or not passed on, as warnings, at most once a second of each kind. Its
-	// handler runs in the goroutine of a client, or in that of Serve. Default:
-	// silent.
+	// handler runs in a goroutine of a client, or in that of Serve: while it waits
+	// for something, the channel may have to wait too. Default: silent.
 	Logger *slog.Logger
 }
 

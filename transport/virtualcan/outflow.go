@@ -65,7 +65,8 @@ func (o *outflow) put(msgs []hub.Message) []hub.Message {
 	if size := min(n+len(msgs)*packetLen, o.limit); size > cap(o.buf) {
 		o.grow(size)
 	}
-	o.buf, msgs = appendPackets(o.buf[:n:min(cap(o.buf), o.limit)], msgs)
+	b, msgs := appendPackets(o.buf[:n:min(cap(o.buf), o.limit)], msgs)
+	o.buf = o.buf[:len(b)] // with all of its capacity, by which release knows it
 	return msgs
 }
 
