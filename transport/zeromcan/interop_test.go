@@ -25,6 +25,18 @@ func startPython(t *testing.T, stdin string, args ...string) *live.Peer {
 	return live.Start(t, cmd)
 }
 
+// pythonServer starts a server of pyzmq, which the test ends.
+func pythonServer(t *testing.T) place {
+	t.Helper()
+	p := startPython(t, "", "serve")
+	t.Cleanup(p.Kill)
+	var calls, publish int
+	if _, err := fmt.Sscan(p.Ready, &calls, &publish); err != nil {
+		t.Fatal(err)
+	}
+	return place{fmt.Sprintf("127.0.0.1:%d", calls), fmt.Sprintf("127.0.0.1:%d", publish)}
+}
+
 func messages(t *testing.T, frames []golden.Frame) (all []hub.Message) {
 	t.Helper()
 	for _, f := range frames {
@@ -155,13 +167,7 @@ func TestLivePythonMissesOnlyWhatIsCounted(t *testing.T) {
 
 func TestLivePythonServerForTheseClients(t *testing.T) {
 	live.Wanted(t)
-	p := startPython(t, "", "serve")
-	defer p.Kill()
-	var calls, publish int
-	if _, err := fmt.Sscan(p.Ready, &calls, &publish); err != nil {
-		t.Fatal(err)
-	}
-	s := place{fmt.Sprintf("127.0.0.1:%d", calls), fmt.Sprintf("127.0.0.1:%d", publish)}
+	s := pythonServer(t)
 	a, b := dial(t, s, nil), dial(t, s, &zeromcan.DialOptions{OwnMessages: true})
 	msgs, _ := kinds(t)
 	want := repeated(msgs)
@@ -284,13 +290,7 @@ func TestLivePythonClientStaysWhenTheServerStartsAgain(t *testing.T) {
 // While libzmq publishes all the time it is slow to see who subscribes.
 func TestLiveDialMissesNothingOfABusyServer(t *testing.T) {
 	live.Wanted(t)
-	p := startPython(t, "", "serve")
-	defer p.Kill()
-	var calls, publish int
-	if _, err := fmt.Sscan(p.Ready, &calls, &publish); err != nil {
-		t.Fatal(err)
-	}
-	s := place{fmt.Sprintf("127.0.0.1:%d", calls), fmt.Sprintf("127.0.0.1:%d", publish)}
+	s := pythonServer(t)
 	a := dial(t, s, nil)
 	for n := range byte(20) {
 		quit, ended := make(chan struct{}), make(chan struct{})
