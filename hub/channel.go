@@ -1,86 +1,70 @@
 package hub
 
-import "sync/atomic"
+import (
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
 
 // A channel is one named CAN channel. Its run goroutine alone touches the set
-// of subscribers; everyone else asks for changes through the inbox.
+// of members; everyone else asks for changes through the inbox.
+//
+// The way of a message, and who owns what on it:
+//
+//	Subscriber.Send     the sender's goroutine copies the message into a slab
+//	                    (memory.write) and puts its span into the inbox, or adds it
+//	                    to the train that waits there (inbox.send). It waits only
+//	                    while the inbox is full. Its place there is its order.
+//	owner.receive       the channel's goroutine takes what is there, and joins what
+//	                    lies together to one span, in owner.held.
+//	owner.proceed       stamps it (stamp: Seq and Timestamp; from now on nobody
+//	                    writes to it), and hands it to each member (deliver): whole,
+//	                    or the pieces that its filters want (pick).
+//	queue.offer         puts a batch of it into the member's pipe, and under a
+//	                    policy that drops counts what is lost. Under Block what does
+//	                    not fit stays in queue.waiting, and the member is late.
+//	owner.wait          while anybody is late, nothing more is received. The channel
+//	                    waits for the bell, which receivers ring when they have made
+//	                    room (queue.took), or for the time to look at them.
+//	Subscriber.Recv     the receiver's goroutine takes batches out of the pipe and
+//	                    walks them (receiver). With C or Batches that goroutine is
+//	                    the feed, which hands them on through a chan of its own.
+//
+// So a message can wait in four places: its Send before a full inbox, in the inbox
+// (and held), in queue.waiting, and in a queue. Between senders and channel stand the
+// inbox's chan and its list of posts, between channel and receiver the queue's pipe
+// and counters; all else belongs to one goroutine at a time.
+//
+// Whoever wants to stop something never takes it away: Subscriber.Close posts leave,
+// and the channel lets go of the queue; Hub.Close closes quit, and the channel waits
+// for nobody any more, takes what is in the inbox, leaves what does not fit to the
+// receivers (queue.close), and ends.
 type channel struct {
-	hub  *Hub
 	name string
+	log  *slog.Logger
+	inbox
+	quit  chan struct{} // closed by end: of the hub, or when the last one has left
+	ended atomic.Bool   // quit is closed, or about to be
+	done  chan struct{} // closed by run, its last act
 
-	in     chan envelope // from any subscriber; never closed, but sealed at the end
-	quit   chan struct{} // closed by end: of the hub, or when the last one has left
-	ended  atomic.Bool   // quit is closed, or about to be
-	done   chan struct{} // closed by run, its last act
-	poke   chan struct{} // see pending; never closed
-	maxRun uint32        // how many messages a run may have
+	messages atomic.Uint64 // delivered so far
+	joined   atomic.Int64  // subscribers that are reached by what is sent from now on
 
-	// last is the run in the inbox that may be added to, or nil. See run.go.
-	_      apart
-	last   atomic.Pointer[atomic.Uint64]
-	intake intake
-
-	// pending holds requests that must not wait for room in the inbox, newest
-	// first, and ready the subscribers that were late and have made room. poke
-	// has a token when something was added to one of them.
-	_       apart
-	pending atomic.Pointer[op]
-	ready   atomic.Pointer[Subscriber]
-
-	messages atomic.Uint64 // forwarded so far
-	joined   atomic.Int64  // subscribers that receive what is sent from now on
-
-	// Of whoever has the hub's registry in hand.
-	open     int // subscribers, or about to join
+	// Of whoever has the registry in hand.
+	users    int // subscribers, or about to join
 	opened   int // subscribers that there ever were
 	standing bool
 }
 
-// An envelope is what travels through the inbox: messages, a request, or both.
-type envelope struct {
-	op   *op // nil for messages alone
-	span     // the channel stamps them; nobody else has them
-}
-
-type op struct {
-	kind    opKind
-	sub     *Subscriber
-	filters *filterSet    // opJoin, opFilter: those of its time
-	reply   chan []string // opWait: who has not got it; room for one
-	tick    *atomic.Bool  // opTick: set by the channel when it has forwarded it
-	next    *op           // in channel.pending
-}
-
-type opKind int
-
-const (
-	opWake   opKind = iota // look at pending
-	opWait                 // reply when the messages are delivered
-	opTick                 // set tick when they are
-	opJoin                 // a new subscriber
-	opLeave                // it closes
-	opFilter               // it has new filters
-	opSeal                 // fills the inbox when nothing may be sent any more
-)
-
-// Requests without contents, and the mark of a channel that takes no more.
-var (
-	wake   = &op{kind: opWake}
-	seal   = &op{kind: opSeal}
-	sealed = new(op)
-)
-
-func startChannel(h *Hub, name string, o ChannelOptions) *channel {
+func startChannel(name string, o ChannelOptions, log *slog.Logger) *channel {
 	c := &channel{
-		hub:    h,
-		name:   name,
-		maxRun: uint32(o.Inbox / 4),
-		in:     make(chan envelope, o.Inbox),
-		quit:   make(chan struct{}),
-		done:   make(chan struct{}),
-		poke:   make(chan struct{}, 1),
+		name: name,
+		log:  log,
+		quit: make(chan struct{}),
+		done: make(chan struct{}),
 	}
-	go c.run() // Hub.Close and Hub.release wait for done
+	c.inbox.init(o.Inbox)
+	go c.run() // who ends the channel waits for done
 	return c
 }
 
@@ -91,48 +75,201 @@ func (c *channel) end() {
 	c.wake()
 }
 
-// wake makes run look at quit and pending. A full inbox needs no more: run is
-// about to receive from it, or it waits for room in a queue and sees poke.
-func (c *channel) wake() {
-	select {
-	case c.poke <- struct{}{}:
-	default:
-	}
-	c.offer(envelope{op: wake})
+// maxRound bounds how much is taken from the inbox before it is delivered, when
+// senders put more into it all the while.
+const maxRound = 256
+
+// An owner is the state of a channel's run goroutine.
+type owner struct {
+	*channel
+	receivers []*member
+	mute      []*member // that only send
+	ending    bool      // quit was seen: wait for nobody
+
+	pieces []span     // of a long batch that is begun
+	held   envelope   // taken from the inbox and not begun
+	taken  uint64     // messages taken from the inbox
+	ticks  []*request // to be told when what they came with is delivered
+
+	// Of what is being delivered.
+	turn   uint64    // counts deliveries; see sender
+	picked []span    // scratch of pick
+	copies writer    // what pick copies
+	late   []*member // whose queue had no room under Block
+	asked  *request  // the report that goes with it, or nil
+	missed []string  // who does not get it, for the report
+
+	timer *time.Timer     // of late and logs
+	due   time.Time       // when the first of those who are late is to be looked at
+	logs  []chan struct{} // each closed when a call of the log handler has ended
 }
 
-// offer puts e into the inbox if that has room.
-func (c *channel) offer(e envelope) bool {
-	select {
-	case c.in <- e:
-		return true
-	default:
-		return false
-	}
-}
-
-// tell gives o its place in the order of the channel, or if the inbox is full
-// a place before what is in it: the caller does not wait for a slow subscriber.
-// It returns false if the channel has ended.
-func (c *channel) tell(o *op) bool {
-	if !c.ended.Load() && c.offer(envelope{op: o}) {
-		c.follow(nil)
-		return true
-	}
-	return c.post(o)
-}
-
-// post has o done as soon as the channel's goroutine can do anything at all.
-// It returns false if the channel has ended.
-func (c *channel) post(o *op) bool {
-	for {
-		o.next = c.pending.Load()
-		if o.next == sealed {
-			return false
+// run has two states: it receives, or it waits for those who are late.
+func (c *channel) run() {
+	defer close(c.done)
+	o := owner{channel: c, turn: 1}
+	for !o.ending {
+		if len(o.late) == 0 {
+			o.receive()
+		} else {
+			o.wait()
 		}
-		if c.pending.CompareAndSwap(o.next, o) {
-			c.wake()
-			return true
+		o.ending = o.ended.Load()
+	}
+	o.finish()
+	o.waitForLogs()
+}
+
+// receive takes what is in the inbox, unless somebody gets late.
+func (o *owner) receive() {
+	o.take(<-o.in)
+	for n := 0; n < maxRound && len(o.in) > 0 && len(o.late) == 0; n++ { // nobody else receives: it is there
+		o.take(<-o.in)
+	}
+	o.proceed()
+}
+
+// take holds e, or joins it to what is held. What was held before goes on its way.
+func (o *owner) take(e envelope) {
+	e.closeTrain()
+	o.taken += uint64(e.n)
+	if e.request != nil && e.request.kind == askTick {
+		e.request.until = o.taken
+		o.ticks = append(o.ticks, e.request)
+		e.request = nil
+	}
+	if e.request != nil {
+		for _, p := range e.request.pieces {
+			o.taken += uint64(p.n)
 		}
+	}
+	if e.request == nil && o.held.request == nil && o.held.n > 0 && o.held.meets(e.span) {
+		o.held.n += e.n
+		return
+	}
+	o.proceed()
+	o.held = e
+}
+
+// proceed does what is held, unless somebody is late: then that waits. Only with
+// nobody late is anything else taken.
+func (o *owner) proceed() {
+	o.control()
+	for len(o.late) == 0 {
+		e := envelope{}
+		switch {
+		case len(o.pieces) > 0:
+			e.span, o.pieces = o.pieces[0], o.pieces[1:]
+		case o.held.n > 0 || o.held.request != nil:
+			e, o.held = o.held, e
+		default:
+			return
+		}
+		if r := e.request; r != nil {
+			switch r.kind {
+			case askMore:
+				o.pieces = r.pieces
+			case askReport:
+				o.asked = r
+			case askJoin, askRefilter:
+				o.apply(r)
+			}
+		}
+		if e.n > 0 {
+			o.deliver(o.stamp(e.span))
+		}
+		if len(o.late) == 0 {
+			o.report()
+		}
+	}
+}
+
+// report tells those who asked that what they sent is delivered.
+func (o *owner) report() {
+	if o.asked != nil {
+		o.asked.reply <- o.missed
+		o.asked, o.missed = nil, nil
+	}
+	if len(o.ticks) == 0 {
+		return
+	}
+	delivered, n := o.messages.Load(), 0
+	for n < len(o.ticks) && o.ticks[n].until <= delivered {
+		o.ticks[n].done.Store(true)
+		n++
+	}
+	o.ticks = append(o.ticks[:0], o.ticks[n:]...)
+}
+
+// control does what was posted, in the order of posting.
+func (o *owner) control() {
+	if o.posted.Load() == nil {
+		return
+	}
+	for r := o.takePosted(); r != nil; r = r.below {
+		o.apply(r)
+	}
+}
+
+func (o *owner) apply(r *request) {
+	m := r.member
+	switch r.kind {
+	case askJoin:
+		if m.gone { // it closed before it could join
+			return
+		}
+		m.use(r.filters)
+		list := o.listOf(m)
+		m.place = len(*list)
+		*list = append(*list, m)
+		if o.ending {
+			m.shut()
+		}
+	case askRefilter:
+		m.use(r.filters)
+	case askLeave:
+		if m.place >= 0 {
+			list := o.listOf(m)
+			last := (*list)[len(*list)-1]
+			(*list)[m.place], last.place = last, m.place
+			(*list)[len(*list)-1] = nil
+			*list = (*list)[:len(*list)-1]
+		}
+		o.notLate(m)
+		m.leave()
+	}
+}
+
+// listOf keeps those who only send out of the way of deliver.
+func (o *owner) listOf(m *member) *[]*member {
+	if m.opts.SendOnly {
+		return &o.mute
+	}
+	return &o.receivers
+}
+
+// finish ends the channel: nothing more is accepted, what was is delivered, and
+// the members that are left can receive it.
+func (o *owner) finish() {
+	o.waitNoMore()
+	for _, list := range [][]*member{o.receivers, o.mute} {
+		for _, m := range list {
+			m.shut()
+		}
+	}
+	o.shut(o.take)
+	o.proceed()
+	for !o.posted.CompareAndSwap(nil, noMore) {
+		o.control()
+	}
+	all := append(o.receivers, o.mute...)
+	for _, m := range all {
+		m.queue.close()
+	}
+	for _, m := range all {
+		close(m.left)
+	}
+	for _, m := range all {
+		m.workers.shut()
 	}
 }

@@ -34,6 +34,8 @@ func TestCloseDuringTheHubsCloseWaitsForNobodyElse(t *testing.T) {
 			h.Close()
 			close(closed)
 		}()
+		time.Sleep(90 * time.Millisecond)
+		<-out
 		for range 5 {
 			time.Sleep(900 * time.Millisecond)
 			<-out

@@ -2,25 +2,25 @@ package hub
 
 import (
 	"context"
-	"errors"
-	"sync/atomic"
+	"slices"
 	"time"
 )
 
-// A feed is what stands behind C: a goroutine that receives, and the chan that
-// it hands the messages out through.
+// A feed is what stands behind C and Batches: a goroutine that has the receiver,
+// and hands out what comes. A message is taken from the queue when a reader has
+// it, so what is on offer can still be filtered, given up, or left to Recv.
 type feed struct {
-	sub *Subscriber
-	out chan Message // closed by run, or by C where there is no run
+	r       *receiver
+	singles chan Message   // of C; closed by run, or by C where there is no run
+	batches chan []Message // of Batches, closed likewise; nil if it is C's feed
 
-	// Somebody sends to look, and run answers on looked when the message on offer
-	// has passed the latest filters: whether there may be something to receive.
-	// Neither is ever closed.
-	look   chan struct{}
-	looked chan bool
-	done   chan struct{} // closed by run, its last act
+	// Who needs the receiver for a moment receives from lend, and sends to back.
+	// Once run has ended, it is had for the token in free. None is ever closed.
+	lend, back chan struct{}
+	free       chan struct{}
 
-	onOffer atomic.Int32 // 1 while run waits for a reader to take a message
+	ending   <-chan struct{} // closed when the hub closes; run's: nil once it knows
+	patience *time.Timer     // run's, from then on
 
 	got Message // the reader's: what recv returned last
 }
@@ -29,234 +29,298 @@ type feed struct {
 // reader that is awake, and little beside a queue.
 const maxAhead = 64
 
-// C returns a chan that the messages come out of, for use in a select
-// statement. It is always the same one, and it is closed when the subscriber or
-// the hub is.
-//
-// The first call starts a goroutine that receives for the chan; from then on
-// the other receive calls read from the chan too. One message more than the
-// queue holds is on offer while nobody reads, and no policy takes that one back.
-//
-// Under Block without a limit and without filters, the chan has a buffer of up
-// to 64 messages, which counts as a part of the queue. Later calls of SetFilters
-// do not reach into it; a subscriber that has filters when C is first called
-// has no such buffer.
-//
-// When the hub is closed, a reader still gets what is queued, and the hub's
-// Close waits for it. A reader that takes nothing for a second is given up: then
-// the chan is closed with what it holds, and the rest is left to Recv.
-func (s *Subscriber) C() <-chan Message {
-	q := &s.queue
-	if f := q.feed.Load(); f != nil {
-		return f.out
+// While the hub closes, a reader is given up if it takes nothing for unread, or
+// once it has taken something, for unserved.
+const (
+	unread   = 100 * time.Millisecond
+	unserved = time.Second
+)
+
+func newFeed(r *receiver, ending <-chan struct{}) *feed {
+	return &feed{
+		r:      r,
+		lend:   make(chan struct{}),
+		back:   make(chan struct{}),
+		free:   make(chan struct{}, 1),
+		ending: ending,
 	}
-	f := &feed{sub: s, look: make(chan struct{}), looked: make(chan bool), done: make(chan struct{})}
-	if !s.workers.enter() { // closed: what there is fits into one chan
-		f.out = s.remains()
-		close(f.done)
-		if !q.feed.CompareAndSwap(nil, f) {
-			return q.feed.Load().out
-		}
-		return f.out
-	}
-	ahead := 0
-	if s.opts.Policy == Block && s.opts.BlockFor == 0 && len(s.filters.Load().filters) == 0 {
-		// The channel may count a message twice that is moving from the queue to
-		// the buffer. That does no harm where it waits, but it could drop one.
-		// And nobody can look through a buffer that somebody else reads from.
-		ahead = min(s.opts.Queue/4, maxAhead)
-	}
-	f.out = make(chan Message, ahead)
-	if !q.feed.CompareAndSwap(nil, f) {
-		s.workers.leave()
-		return q.feed.Load().out
-	}
-	s.alerts.Or(alertFeed)
-	go f.run() // Close and the hub's Close wait for workers
-	return f.out
 }
 
-// remains returns all that a closed subscriber can still receive, in a closed
-// chan.
-func (s *Subscriber) remains() chan Message {
-	var rest []Message
+// run hands out until the queue ends, or nobody takes anything any more.
+func (f *feed) run(workers *gate) {
+	defer workers.leave()
+	r, most := f.r, f.atOnce()
 	for {
-		m, err := s.recv(context.Background())
+		ready, err := r.look(most)
+		switch {
+		case err != nil, ready && !f.hand():
+			f.end()
+			return
+		case ready:
+		default:
+			select {
+			case b, open := <-r.out.c:
+				r.fromPipe(b, open)
+			case f.lend <- struct{}{}:
+				<-f.back
+			}
+		}
+	}
+}
+
+// atOnce returns how many messages are taken at once under DropOldest: while they
+// are on offer they are not dropped any more.
+func (f *feed) atOnce() int {
+	if f.batches == nil {
+		return 1
+	}
+	return max(1, min(f.r.limit/4, maxAhead))
+}
+
+// end lets the reader know, and leaves the receiver to who wants it.
+func (f *feed) end() {
+	if f.patience != nil {
+		f.patience.Stop()
+	}
+	f.close()
+	f.free <- struct{}{}
+}
+
+func (f *feed) close() {
+	close(f.singles)
+	if f.batches != nil {
+		close(f.batches)
+	}
+}
+
+// hand gives a reader what look has found, or lends the receiver. It returns false
+// if nobody is to be waited for any more.
+func (f *feed) hand() bool {
+	r := f.r
+	rest := r.rest()
+	// What fits into the buffer of C needs no waiting. Only this goroutine sends to it.
+	if n := min(len(rest), cap(f.singles)-len(f.singles)); n > 0 && !r.gap {
+		for i := range rest[:n] {
+			f.singles <- rest[i]
+		}
+		f.handed(n)
+		return true
+	}
+	if r.gap {
+		rest = []Message{*r.gapFrame()}
+	}
+	var impatient <-chan time.Time
+	if f.patience != nil {
+		impatient = f.patience.C
+	}
+	select {
+	case f.singles <- rest[0]:
+		f.handed(1)
+	case f.batches <- rest:
+		f.handed(len(rest))
+	case f.lend <- struct{}{}:
+		<-f.back
+	case <-f.ending:
+		f.ending = nil
+		f.patience = time.NewTimer(unread)
+	case <-impatient:
+		return false
+	}
+	return true
+}
+
+// handed notes that the reader has the first n messages, or the frame of the gap.
+func (f *feed) handed(n int) {
+	r := f.r
+	r.handedOut()
+	if f.patience != nil {
+		f.patience.Reset(unserved)
+	}
+	if r.gap {
+		r.gap = false
+		return
+	}
+	r.pos += n
+	r.took(n)
+}
+
+// holdAll is for a subscriber that has ended: it makes chans that are closed and
+// hold all that can still be received.
+func (f *feed) holdAll(batches bool) {
+	var all [][]Message
+	f.r.keepLent = true // nothing of it is used again
+	for {
+		b, err := f.r.recvBatch(context.Background())
 		if err != nil {
 			break
 		}
-		rest = append(rest, *m)
+		all = append(all, b)
 	}
-	out := make(chan Message, len(rest))
-	for _, m := range rest {
-		out <- m
+	if batches {
+		f.singles, f.batches = make(chan Message), make(chan []Message, len(all))
+		for _, b := range all {
+			f.batches <- b
+		}
+	} else {
+		rest := slices.Concat(all...)
+		f.singles = make(chan Message, len(rest))
+		for _, m := range rest {
+			f.singles <- m
+		}
 	}
-	close(out)
-	return out
+	f.close()
+	f.free <- struct{}{}
 }
 
-func (f *feed) run() {
-	s := f.sub
-	r := &s.receiver
-	defer s.workers.leave()
-	defer close(f.done)
-	defer func() {
-		if s.alerts.Load()&alertClosed != 0 {
-			s.queue.discarded.Add(uint64(len(f.more(nil, cap(f.out))))) // nothing comes out any more
-		}
-		close(f.out)
-	}()
-	for {
-		select {
-		case <-f.look:
-			f.answer(nil)
-		default:
-		}
-		// What fits into out needs no waiting. Only this goroutine sends to it.
-		left := r.left()
-		if n := min(len(left), cap(f.out)-len(f.out)); n > 0 && !r.gap && s.alerts.Load() == alertFeed {
-			for i := range left[:n] {
-				f.out <- left[i]
-			}
-			r.pos += n
-			s.took(n)
-			continue
-		}
-		m, err := s.recv(looks{f})
-		switch {
-		case err == errLook:
-			f.answer(nil)
-		case err != nil:
-			return
-		case !f.hand(*m):
-			return
-		}
-	}
-}
-
-// looks is what run waits with: until somebody sends to look.
-type looks struct{ *feed }
-
-var errLook = errors.New("look")
-
-func (l looks) Done() <-chan struct{} { return l.look }
-func (l looks) Err() error            { return errLook }
-
-// hand puts m into out. It returns false if it is not to go on.
-func (f *feed) hand(m Message) bool {
+// borrow gives the caller the receiver. Until it has sent to back, it must wait for
+// nobody.
+func (f *feed) borrow() (back chan<- struct{}) {
 	select {
-	case f.out <- m:
-		return true
-	default:
-	}
-	s := f.sub
-	quit := s.channel.quit
-	var patience <-chan time.Time // once the hub closes
-	if m.Seq != 0 {
-		f.onOffer.Store(1)
-	}
-	defer f.onOffer.Store(0)
-	for {
-		select {
-		case f.out <- m:
-			return true
-		case <-f.look:
-			if !f.answer(&m) {
-				return true
-			}
-		case <-s.leaving:
-			if m.Seq != 0 {
-				s.queue.discarded.Add(1)
-			}
-			return false
-		case <-quit:
-			quit = nil
-			patience = time.After(stallAfter)
-		case <-patience:
-			r := &s.receiver
-			if m.Seq == 0 {
-				r.gap = true
-				return false
-			}
-			r.set(append([]Message{m}, r.left()...))
-			s.queue.taken.Add(^uint64(0)) // it has not been taken after all
-			return false
-		}
+	case <-f.lend:
+		return f.back
+	case <-f.free:
+		return f.free
 	}
 }
 
-// answer answers somebody who looks. m is on offer, or nil. It reports whether m
-// has passed the latest filters.
-func (f *feed) answer(m *Message) bool {
-	s := f.sub
-	passed := m != nil && s.filters.Load().match(m)
-	if m != nil && !passed {
-		s.queue.discarded.Add(1)
-	}
-	f.looked <- passed || len(f.out) > 0 || len(s.receiver.left()) > 0 || s.receiver.gap || !s.queue.empty()
-	return passed
-}
-
-// review makes the goroutine apply new filters, and returns when it has.
+// review has what is on offer judged by new filters before it returns. If the feed
+// has ended, that is all that C still holds: what passes is left to Recv then.
 func (f *feed) review() {
-	select {
-	case f.look <- struct{}{}:
-		<-f.looked
-	case <-f.done:
+	back := f.borrow()
+	if back == f.free {
+		f.takeBack()
 	}
+	f.r.refilter()
+	back <- struct{}{}
+}
+
+// takeBack takes what nobody has received out of the closed chans.
+func (f *feed) takeBack() {
+	var rest []Message
+	for m := range f.singles {
+		rest = append(rest, m)
+	}
+	if f.batches != nil {
+		for b := range f.batches {
+			rest = append(rest, b...)
+		}
+	}
+	f.r.taken.Add(-uint64(len(rest)))
+	f.r.set(append(rest, f.r.rest()...))
+}
+
+// giveUp sees to it that nothing comes out any more, once the subscriber is closed
+// and run has ended.
+func (f *feed) giveUp() {
+	back := f.borrowEnded()
+	f.r.set(nil)
+	back <- struct{}{}
 }
 
 // recv is Recv for a subscriber with a feed.
 func (f *feed) recv(ctx context.Context) (*Message, error) {
-	s := f.sub
-	if s.alerts.Load()&alertClosed != 0 {
+	if f.r.closed() {
 		return &nothing, ErrClosed
 	}
 	select {
-	case m, ok := <-f.out:
-		return f.received(m, ok)
+	case m, open := <-f.singles:
+		return f.received(m, open)
 	default:
 	}
 	select {
-	case m, ok := <-f.out:
-		return f.received(m, ok)
+	case m, open := <-f.singles:
+		return f.received(m, open)
 	case <-ctx.Done():
 	}
-	// What is queued may be on its way: ask the goroutine, which looks when it
-	// has nothing to do or offers a message.
-	for {
-		select {
-		case m, ok := <-f.out:
-			return f.received(m, ok)
-		case f.look <- struct{}{}:
-			if !<-f.looked {
-				return &nothing, ctx.Err()
-			}
+	back := f.borrow()
+	defer func() { back <- struct{}{} }()
+	select {
+	case m, open := <-f.singles: // in front of what the receiver has
+		if open {
+			f.got = m
+			return &f.got, nil
 		}
+	default:
 	}
+	switch ready, err := f.r.look(1); {
+	case err != nil:
+		return &nothing, err
+	case !ready:
+		return &nothing, ctx.Err()
+	}
+	f.got = *f.r.one()
+	return &f.got, nil
 }
 
-// received makes a result of what came out of out.
-func (f *feed) received(m Message, ok bool) (*Message, error) {
-	if ok {
+// received makes a result of what came out of singles.
+func (f *feed) received(m Message, open bool) (*Message, error) {
+	if open {
 		f.got = m
 		return &f.got, nil
 	}
-	return f.rest()
+	back := f.borrowEnded()
+	defer func() { back <- struct{}{} }()
+	got, err := f.r.recv(context.Background())
+	f.got = *got
+	return &f.got, err
 }
 
-// rest receives what the goroutine could not hand out before it ended.
-func (f *feed) rest() (*Message, error) {
-	<-f.done
-	return f.sub.recv(context.Background())
+// recvBatch is RecvBatch for a subscriber with a feed.
+func (f *feed) recvBatch(ctx context.Context) ([]Message, error) {
+	if f.batches == nil {
+		m, err := f.recv(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return f.more([]Message{*m}), nil
+	}
+	if f.r.closed() {
+		return nil, ErrClosed
+	}
+	select {
+	case b, open := <-f.batches:
+		return f.receivedBatch(b, open)
+	default:
+	}
+	select {
+	case b, open := <-f.batches:
+		return f.receivedBatch(b, open)
+	case <-ctx.Done():
+	}
+	back := f.borrow()
+	defer func() { back <- struct{}{} }()
+	switch ready, err := f.r.look(f.r.limit); {
+	case err != nil:
+		return nil, err
+	case !ready:
+		return nil, ctx.Err()
+	}
+	return f.r.all(), nil
 }
 
-// more adds to batch what out holds, up to most messages in all.
-func (f *feed) more(batch []Message, most int) []Message {
-	for len(batch) < most {
+func (f *feed) receivedBatch(b []Message, open bool) ([]Message, error) {
+	if open {
+		return b, nil
+	}
+	back := f.borrowEnded()
+	defer func() { back <- struct{}{} }()
+	return f.r.recvBatch(context.Background())
+}
+
+// borrowEnded is borrow once the chans are closed, for what could not be handed out
+// before. To wait for that is right: it is there, or the channel is at its end.
+func (f *feed) borrowEnded() (back chan<- struct{}) {
+	<-f.free
+	f.takeBack()
+	return f.free
+}
+
+// more adds to batch what the buffer of C holds.
+func (f *feed) more(batch []Message) []Message {
+	for len(batch) < maxSingles {
 		select {
-		case m, ok := <-f.out:
-			if !ok {
+		case m, open := <-f.singles:
+			if !open {
 				return batch
 			}
 			batch = append(batch, m)

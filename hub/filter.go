@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -34,8 +35,12 @@ func (f *Filter) match(m *Message) bool {
 
 // filterSet is what one call of SetFilters asked for. It is never changed.
 type filterSet struct {
-	gen     uint32 // how many sets this subscriber had before
+	number  uint32 // how many sets this subscriber had before
 	filters []Filter
+}
+
+func newFilterSet(filters []Filter, number uint32) *filterSet {
+	return &filterSet{number: number, filters: slices.Clone(filters)}
 }
 
 // match reports whether m passes: any filter is enough, and none means all.

@@ -8,179 +8,158 @@ import (
 	"time"
 )
 
-// late is a subscriber under Block whose queue is full, and what waits for room
-// in it.
-type late struct {
-	sub   *Subscriber
-	rest  span      // what is to be handed over next
-	more  []span    // and what after that
-	gen   uint32    // of the filters that let it through
-	since time.Time // it took something, or the wait began
-	seen  uint64    // what it had taken by then
-	quiet bool      // it took nothing for lookAfter since then
-	told  int       // how often it was told since then that it holds up the channel
-}
-
 // stallAfter is how long a channel waits for room before it says so, and lets
 // the subscriber that it waits for know in a send of its own.
 const stallAfter = time.Second
 
-// lookAfter is how long a channel that waits for room for many messages does not
-// look whether some were taken. Then it looks again, or, if there were none, asks
-// to be told of the next: so it knows to that precision when the last was taken.
-const lookAfter = stallAfter / 10
+// lookEvery is how often a channel looks whether those for whom it waits have
+// taken anything, though not as much as it asked to be told of. So it knows to that
+// precision since when they have taken nothing.
+const lookEvery = stallAfter / 10
 
-// waitForRoom hands the rest to those who are late as they make room.
-func (o *owner) waitForRoom() {
-	now, all := time.Now(), o.late
-	for i := range all {
-		all[i].since = now
+// noteLate puts m on the list of those for whom the channel waits.
+func (o *owner) noteLate(m *member) {
+	if l := &m.late; l.place < 0 {
+		l.place = len(o.late)
+		o.late = append(o.late, m)
 	}
-	for o.serveAll(now); len(o.late) > 0; {
-		select {
-		case <-o.poke:
-			if len(o.late) > 1 {
-				runtime.Gosched() // others are about to answer too: better serve them all at once
-			}
-			o.ending = o.ending || o.ended.Load()
-			o.serveReady() // always: there is one token for all answers
-			if o.ending || o.pending.Load() != nil {
-				o.control()
-				o.serveAll(time.Now())
-			}
-		case now = <-o.timer.C:
-			o.serveAll(now)
+}
+
+// notLate takes m off that list.
+func (o *owner) notLate(m *member) {
+	l := &m.late
+	if l.place < 0 {
+		return
+	}
+	m.stopWaiting()
+	m.notStalled()
+	last := len(o.late) - 1
+	o.late[l.place] = o.late[last]
+	o.late[l.place].late.place = l.place
+	o.late[last] = nil
+	o.late = o.late[:last]
+	l.place = -1
+}
+
+// beginWait begins to wait for those who have just got late.
+func (o *owner) beginWait() {
+	now := time.Now()
+	for _, m := range o.late {
+		m.late.since, m.late.seen, m.late.told = now, m.taken.Load(), 0
+	}
+	o.serveAll(now)
+}
+
+// wait waits until somebody who is late has made room, something was posted, or it
+// is time to look at those who are late. With the last of them it ends the wait.
+func (o *owner) wait() {
+	select {
+	case <-o.bell.rung:
+		if len(o.late) > 1 {
+			runtime.Gosched() // others are about to answer too: better serve them all at once
 		}
+		o.serveAnswers() // always: there is one token for all answers
+		if o.posted.Load() != nil {
+			o.control()
+			o.serveAll(time.Now())
+		}
+	case now := <-o.timer.C:
+		o.serveAll(now)
 	}
-	if o.timer != nil {
+	if len(o.late) == 0 {
 		o.timer.Stop()
+		o.report()
+		o.proceed()
 	}
-	clear(all)
+}
+
+// waitNoMore leaves what waits to the receivers: the channel ends.
+func (o *owner) waitNoMore() {
+	for len(o.late) > 0 {
+		o.notLate(o.late[0])
+	}
+	o.report()
 }
 
 // serveAll serves everybody who is late, and sets the timer for the next time
 // that somebody is to be looked at.
 func (o *owner) serveAll(now time.Time) {
-	o.due = now.Add(stallAfter)
+	o.due = now.Add(lookEvery)
 	for i := len(o.late) - 1; i >= 0; i-- {
-		o.serve(i, now)
+		o.serve(o.late[i], now)
 	}
 	if len(o.late) > 0 {
 		o.setTimer(o.due.Sub(now))
 	}
 }
 
-// serveReady serves those who have made the room that they were asked for. The
+// serveAnswers serves those who have made the room that they were asked for. The
 // others need not be looked at: that keeps the cost of a wait from growing with
 // the square of how many are late.
-func (o *owner) serveReady() {
+func (o *owner) serveAnswers() {
 	now, due := time.Now(), o.due
-	for s := o.ready.Swap(nil); s != nil; {
-		next := s.nextReady
-		s.nextReady = nil // it may close, and next be kept by it
-		s.queue.awaited = false
-		if s.late >= 0 {
-			o.serve(s.late, now)
+	for q := o.bell.answers.Swap(nil); q != nil; {
+		next := q.answer
+		q.answer = nil // it may close, and next be kept by it
+		q.awaited = false
+		if q.late.place >= 0 {
+			o.serve(o.late[q.late.place], now)
 		}
-		s = next
+		q = next
 	}
 	if o.due.Before(due) {
 		o.setTimer(o.due.Sub(now))
 	}
 }
 
-// serve gives o.late[i] what fits now, and takes it off the list when that was
-// all.
-func (o *owner) serve(i int, now time.Time) {
-	l := &o.late[i]
-	for o.fit(l, now) {
-		if l.sub.queue.await(l.need()) {
-			if due := l.due(); due.Before(o.due) {
-				o.due = due
-			}
+// serve gives m what fits now, and asks it to tell when there is more room.
+func (o *owner) serve(m *member, now time.Time) {
+	l := &m.late
+	if m.isShut.Load() { // it closes: it wants no more
+		m.forget()
+	}
+	m.sift(m.filter)
+	if taken := m.taken.Load(); taken != l.seen {
+		m.notStalled()
+		l.seen, l.since, l.told = taken, now, 0
+	}
+	waited := now.Sub(l.since)
+	if m.blockFor > 0 && waited >= m.blockFor {
+		m.gaveUp, m.gaveUpAt = true, l.seen
+	}
+	for {
+		if dropped := m.handWaiting(); dropped > 0 {
+			o.miss(m)
+		}
+		if len(m.waiting) == 0 {
+			o.notLate(m)
 			return
+		}
+		if m.await() {
+			break
 		}
 		// Some room was made just now: try again.
 	}
-	l.sub.queue.stopWaiting()
-	l.takeBack()
-	l.sub.late = -1
-	last := len(o.late) - 1
-	if i < last {
-		*l = o.late[last]
-		l.sub.late = i
+	if waited >= time.Duration(l.told+1)*stallAfter {
+		o.tellStall(m)
 	}
-	o.late = o.late[:last]
+	due := l.since.Add(time.Duration(l.told+1) * stallAfter)
+	if m.blockFor > 0 {
+		due = l.since.Add(m.blockFor)
+	}
+	if due.Before(o.due) {
+		o.due = due
+	}
 }
 
-// fit hands over what fits of l, and reports whether something is left.
-func (o *owner) fit(l *late, now time.Time) bool {
-	s, q := l.sub, &l.sub.queue
-	if s.gone || s.isShut.Load() && !o.ending { // it closes: it wants no more
-		l.rest, l.more = span{}, nil
+// tellStall tells m, and the first time the log, that the channel waits for it.
+func (o *owner) tellStall(m *member) {
+	if m.late.told++; m.late.told == 1 {
+		o.logStall(m)
 	}
-	if l.gen != s.filter.gen {
-		l.rest = s.filter.apply(l.rest)
-		for i, p := range l.more {
-			l.more[i] = s.filter.apply(p)
-		}
-		l.gen = s.filter.gen
-	}
-	if taken := q.taken.Load(); taken != l.seen {
-		l.takeBack()
-		l.seen, l.since, l.told = taken, now, 0
-	}
-	l.quiet = now.Sub(l.since) >= lookAfter
-	if s.opts.BlockFor > 0 && now.Sub(l.since) >= s.opts.BlockFor {
-		q.giveUp()
-	}
-	for {
-		if l.rest = o.handOver(s, l.rest, l.gen); l.rest.n > 0 || len(l.more) == 0 {
-			break
-		}
-		l.rest, l.more = l.more[0], l.more[1:]
-	}
-	if l.rest.n > 0 && now.Sub(l.since) >= time.Duration(l.told+1)*stallAfter {
-		if l.told++; l.told == 1 {
-			o.logStall(s)
-		}
-		select {
-		case s.stall <- struct{}{}:
-		default: // it has not looked at the last one
-		}
-	}
-	return l.rest.n > 0
-}
-
-// need returns for how many messages l waits. When time is being taken, any one
-// that it takes matters.
-func (l *late) need() (n uint32) {
-	if l.sub.opts.BlockFor > 0 || l.quiet {
-		return 1
-	}
-	n = l.rest.n
-	for _, p := range l.more {
-		n += p.n
-	}
-	return n
-}
-
-// due returns when l is to be looked at, if it does not answer before.
-func (l *late) due() time.Time {
-	wait := time.Duration(l.told+1) * stallAfter
-	if limit := l.sub.opts.BlockFor; limit > 0 {
-		wait = min(wait, limit)
-	} else if !l.quiet {
-		wait = lookAfter
-	}
-	return l.since.Add(wait)
-}
-
-// takeBack removes a token that no send has taken: the subscriber is not stalled.
-func (l *late) takeBack() {
 	select {
-	case <-l.sub.stall:
-	default:
+	case m.stall <- struct{}{}:
+	default: // it has not looked at the last one
 	}
 }
 
@@ -194,12 +173,12 @@ func (o *owner) setTimer(d time.Duration) {
 
 // logStall runs the user's log handler, which may do what it likes, in a
 // goroutine of its own. waitForLogs waits for it.
-func (o *owner) logStall(s *Subscriber) {
-	log, done := o.hub.log, make(chan struct{})
+func (o *owner) logStall(m *member) {
+	log, done := o.log, make(chan struct{})
 	attrs := []slog.Attr{
 		slog.String("channel", o.name),
-		slog.String("subscriber", s.opts.Name),
-		slog.Int("queue", s.opts.Queue),
+		slog.String("subscriber", m.opts.Name),
+		slog.Int("queue", m.opts.Queue),
 		slog.Duration("after", stallAfter),
 	}
 	go func() {

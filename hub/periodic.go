@@ -178,7 +178,7 @@ func (t *Task) run() {
 	defer timer.Stop()
 	next := time.Now().Add(t.plan.Delay)
 	var end time.Time     // zero until the first message
-	var last *atomic.Bool // set when the channel has forwarded the last message
+	var last *atomic.Bool // set when the channel has delivered it
 	for n := 0; t.plan.Count == 0 || n < t.plan.Count; {
 		next, end = t.wait(timer, next, end)
 		switch {
@@ -206,13 +206,13 @@ func (t *Task) run() {
 				return
 			}
 		}
-		e := envelope{span: t.sub.channel.intake.write(m, t.sub)}
+		e := envelope{span: t.sub.channel.memo.write(m, &t.sub.sender)}
 		if !t.plan.CatchUp {
 			last = new(atomic.Bool)
-			e.op = &op{kind: opTick, tick: last}
+			e.request = &request{kind: askTick, done: last}
 		}
 		// No stall: this goroutine is not the one that should receive.
-		if err := t.sub.put(t.ctx, e, nil); err != nil {
+		if err := t.sub.send(t.ctx, e, nil); err != nil {
 			if t.ctx.Err() == nil {
 				t.err = err
 			}

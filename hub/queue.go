@@ -3,146 +3,324 @@ package hub
 import (
 	"math"
 	"sync/atomic"
+	"time"
 )
 
-// A batch is what one chan operation hands to a subscriber.
-type batch struct {
-	span
-	ord uint32 // how many messages the subscriber was offered before, modulo 2^32
-	gen uint32 // the filterSet that has judged them
-}
-
 // A queue is where a channel leaves messages for one subscriber. It is bounded
-// in messages, not in batches: the channel knows how many it has given and the
-// receiver tells how many it has taken.
+// in messages, not in batches: the channel knows how many it has handed over and
+// the receiver tells how many it has taken. Here is what the channel does with
+// it, and all that a Policy decides; receive.go has the other end.
 type queue struct {
-	// batches has room for as many batches as there may be messages, so a
-	// message that is within the limit never waits for a place in it. The
-	// channel sends and closes it, the receiver receives. Under DropOldest it
-	// only carries empty ones, which say that there is something in box.
-	batches chan batch
-	limit   int
-	policy  Policy
+	limit    int
+	policy   Policy
+	blockFor time.Duration
+
+	// Of the channel's goroutine alone.
+	in       *pipe
+	given    uint64  // messages put into pipes
+	ord      uint32  // messages offered, modulo 2^32
+	waiting  []batch // under Block: what found no room yet; the receiver's once the queue is closed
+	late     lateness
+	gaveUp   bool   // blockFor has run out, and since then
+	gaveUpAt uint64 // nothing was taken beyond this
 
 	// Under DropOldest box holds what is queued whenever neither the channel nor
 	// the receiver has it in hand: take it out, add or take some, put it back, and
 	// never wait for anything in between. Never closed; nil under other policies.
+	// The pipe then only carries empty batches, which say that there is something.
 	box chan backlog
-
-	// Of the channel's goroutine alone.
-	given    uint64  // messages put into batches
-	ord      uint32  // messages offered, for the next batch; read when batches is closed
-	gaveUp   bool    // BlockFor has run out, and since then
-	gaveUpAt uint64  // nothing was taken beyond this
-	tail     []batch // what was left for a full queue when the hub closed;
-	// the receiver's once batches is closed
 
 	// Counters that others read. Only the channel writes the first three,
 	// only the receiver the others.
 	offered   atomic.Uint64 // given or dropped; counted when that is done
 	dropped   atomic.Uint64
 	lostAt    atomic.Int64  // the Timestamp of the latest one dropped
-	taken     atomic.Uint64 // received, or discarded by new filters
+	taken     atomic.Uint64 // received, or discarded
 	discarded atomic.Uint64 // taken and never handed out
 
 	// A channel that waits for room sets want to the value of taken that it
 	// waits for, and looks at taken again; the receiver counts, then looks at
 	// want. So one of them sees the other.
-	// The receiver answers once: it takes want back and adds its subscriber to
-	// channel.ready.
+	// The receiver answers once: it takes want back and rings the channel's bell.
 	want    atomic.Uint64
 	awaited bool // the channel's: want was set, and the answer not seen yet
+	bell    *bell
+	answer  *queue // in bell.answers
 
-	feed atomic.Pointer[feed] // set by the first C
+	// A token in stall ends a send of the subscriber, for whose room the channel
+	// waits. The channel puts it in; it and the receiver take it out when something
+	// was received. Never closed.
+	stall chan struct{}
+
+	// The buffer of C, or nil. What is in it counts as queued still.
+	ahead atomic.Pointer[chan Message]
+}
+
+// A batch is what one chan operation hands to a subscriber. It holds its slab.
+type batch struct {
+	span
+	ord uint32 // how many messages the subscriber was offered before, modulo 2^32
+	set uint32 // the number of the filterSet that has judged them
+}
+
+// lateness is that of a subscriber under Block for whose room the channel waits.
+type lateness struct {
+	place int       // in the channel's list of those who are late, or -1
+	since time.Time // it took something, or the wait began
+	seen  uint64    // what it had taken by then
+	told  int       // how often it was told since then that it holds up the channel
+}
+
+// A pipe is a chan of batches. When it is full of batches although the queue has
+// room for messages, the channel makes a bigger one, names it in next, and closes
+// this one; it closes the last one when it puts nothing more into the queue. So an
+// empty queue is small, however many messages it may hold.
+type pipe struct {
+	c    chan batch
+	next *pipe // set before c is closed
+}
+
+const (
+	minPipe = 16
+	maxIdle = 1024 // a longer pipe is given up when it is empty
+)
+
+func newPipe(places int) *pipe { return &pipe{c: make(chan batch, places)} }
+
+// A bell is how receivers wake a channel that waits for room.
+type bell struct {
+	rung    chan struct{} // a token when there is something to look at; never closed
+	answers atomic.Pointer[queue]
+}
+
+func (b *bell) ring() {
+	select {
+	case b.rung <- struct{}{}:
+	default: // it knows that there is something to look at
+	}
 }
 
 const nobodyWaits = math.MaxUint64
 
-func (q *queue) init(limit int, policy Policy) {
-	q.limit, q.policy = limit, policy
-	if policy == DropOldest {
-		q.batches = make(chan batch, 1)
+func (q *queue) init(o *SubscriberOptions, b *bell) {
+	q.limit, q.policy, q.blockFor = o.Queue, o.Policy, o.BlockFor
+	q.bell = b
+	q.stall = make(chan struct{}, 1)
+	q.want.Store(nobodyWaits)
+	q.late.place = -1
+	if q.policy == DropOldest {
+		q.in = newPipe(1)
 		q.box = make(chan backlog, 1)
 		q.box <- backlog{}
 	} else {
-		q.batches = make(chan batch, limit)
+		q.in = newPipe(min(q.limit, minPipe))
 	}
-	q.want.Store(nobodyWaits)
 }
 
-// free returns how many more messages the queue takes. Only the channel asks.
-func (q *queue) free() int { return q.limit - q.ahead() - int(q.given-q.taken.Load()) }
-
-// fits reports whether all of n messages can just be pushed.
-func (q *queue) fits(n int) bool {
-	return q.policy != DropOldest && len(q.tail) == 0 && q.free() >= n
+// room returns how many more messages the queue takes. The order of the looks
+// matters: what moves into the buffer of C meanwhile is counted twice, not never.
+func (q *queue) room() int {
+	inQueue := int(q.given - q.taken.Load())
+	return q.limit - inQueue - q.buffered()
 }
 
-// ahead returns how many messages wait in the buffer of C. They are counted as
+// buffered returns how many messages wait in the buffer of C. They are counted as
 // taken as soon as they are there.
-func (q *queue) ahead() int {
-	if f := q.feed.Load(); f != nil {
-		return len(f.out)
+func (q *queue) buffered() int {
+	if c := q.ahead.Load(); c != nil {
+		return len(*c)
 	}
 	return 0
 }
 
-// push hands over messages that the queue has room for.
-func (q *queue) push(p span, gen uint32) {
-	b := q.batch(p, gen)
-	q.given += uint64(p.n)
-	q.batches <- b
-	q.offered.Add(uint64(p.n))
-}
-
-// batch makes a batch of p, which holds its slab until the receiver gives it back.
-func (q *queue) batch(p span, gen uint32) batch {
-	b := batch{span: p, ord: q.ord, gen: gen}
-	q.ord += p.n
-	p.slab.pushed++
-	return b
-}
-
-// drop counts messages that found no room.
-func (q *queue) drop(p span) {
-	q.ord += p.n
-	q.lostAt.Store(p.messages()[p.n-1].Timestamp)
-	q.dropped.Add(uint64(p.n))
-	q.offered.Add(uint64(p.n))
-}
-
-// leave keeps messages for which there was no room when the hub closed.
-func (q *queue) leave(p span, gen uint32) {
-	q.tail = append(q.tail, q.batch(p, gen))
-}
-
-// close ends the queue. The receiver finds tail behind the last of batches.
-func (q *queue) close() {
-	left := uint64(0)
-	for _, b := range q.tail {
-		left += uint64(b.n)
+// offer gives the subscriber the messages of p, which have passed the filterSet of
+// that number: what fits at once, and the rest as the policy says. It never waits:
+// what is to wait for room is noted in waiting. It returns how many were dropped.
+func (q *queue) offer(p span, set uint32) (dropped int) {
+	b := batch{span: p, set: set}
+	p.slab.share()
+	if q.policy == DropOldest {
+		q.pushLatest(b)
+		return 0
 	}
-	close(q.batches)
-	q.offered.Add(left)
+	if len(q.waiting) == 0 {
+		room := q.room()
+		if room >= int(p.n) {
+			q.push(b)
+			return 0
+		}
+		if room > 0 {
+			q.push(q.cut(&b, room))
+		}
+		if q.refuses() {
+			q.drop(b)
+			return int(b.n)
+		}
+	}
+	q.waiting = append(q.waiting, b)
+	return 0
 }
 
-// giveUp lets the channel wait no more until something is taken.
-func (q *queue) giveUp() { q.gaveUp, q.gaveUpAt = true, q.taken.Load() }
-
-// givenUp reports whether a message without room is to be dropped.
-func (q *queue) givenUp() bool {
+// refuses reports whether a message that finds no room is dropped.
+func (q *queue) refuses() bool {
 	if q.gaveUp && q.taken.Load() != q.gaveUpAt {
 		q.gaveUp = false
 	}
 	return q.policy == DropNewest || q.gaveUp
 }
 
-// await asks for an answer once n more messages fit, or half the queue, whatever
-// is less: a receiver that is behind then wakes the channel once for many
-// messages. It returns false if there is room already, and no answer will come.
-func (q *queue) await(n uint32) bool {
-	need := min(int(n), max(1, q.limit/2))
-	want := uint64(max(0, int64(q.given)+int64(need+q.ahead()-q.limit)))
+// push hands over messages that the queue has room for.
+func (q *queue) push(b batch) {
+	if n := len(q.in.c); n == cap(q.in.c) || n == 0 && cap(q.in.c) > maxIdle {
+		q.resize()
+	}
+	b.ord = q.ord
+	q.ord += b.n
+	q.given += uint64(b.n)
+	q.in.c <- b
+	q.offered.Add(uint64(b.n))
+}
+
+// resize makes another pipe, since this one is full or much too long.
+func (q *queue) resize() {
+	places := minPipe
+	if n := len(q.in.c); n > 0 {
+		places = min(4*n, q.limit)
+	}
+	q.in.next = newPipe(places)
+	close(q.in.c)
+	q.in = q.in.next
+}
+
+// cut takes the first n messages off b.
+func (q *queue) cut(b *batch, n int) batch {
+	head := *b
+	head.span, b.span = b.span.cut(n)
+	b.slab.split()
+	return head
+}
+
+// drop counts messages that find no room.
+func (q *queue) drop(b batch) {
+	q.ord += b.n
+	q.countLost(b)
+	q.offered.Add(uint64(b.n))
+}
+
+func (q *queue) countLost(b batch) {
+	q.lostAt.Store(b.messages()[b.n-1].Timestamp)
+	q.dropped.Add(uint64(b.n))
+	b.slab.giveBack(1)
+}
+
+// pushLatest hands over messages and takes as many off the front as it needs
+// room.
+func (q *queue) pushLatest(b batch) {
+	b.ord = q.ord
+	q.ord += b.n
+	l := <-q.box
+	l.add(b)
+	for l.n > q.limit {
+		q.countLost(l.take(l.n - q.limit))
+	}
+	q.box <- l
+	q.offered.Add(uint64(b.n))
+	select {
+	case q.in.c <- batch{}:
+	default: // the receiver has not looked since the last one
+	}
+}
+
+// takeLatest returns up to most of the oldest messages that there are, or none. It
+// returns one if that is not the one that expected is the ord of: then the loss is
+// told first, and meanwhile the others can still be dropped.
+func (q *queue) takeLatest(most int, expected uint32) (b batch) {
+	l := <-q.box
+	if l.n > 0 {
+		if l.first().ord != expected {
+			most = 1
+		}
+		b = l.take(most)
+	}
+	q.box <- l
+	return b
+}
+
+// handWaiting hands over what fits of what waits. If the policy does not let the
+// rest wait any longer it is dropped; it returns how many.
+func (q *queue) handWaiting() (dropped int) {
+	for len(q.waiting) > 0 {
+		b := &q.waiting[0]
+		if room := q.room(); room < int(b.n) {
+			if room > 0 {
+				q.push(q.cut(b, room))
+			}
+			if !q.refuses() {
+				return dropped
+			}
+			dropped += int(b.n)
+			q.drop(*b)
+		} else {
+			q.push(*b)
+		}
+		q.waiting[0] = batch{}
+		q.waiting = q.waiting[1:]
+	}
+	q.waiting = nil
+	return dropped
+}
+
+// sift applies new filters to what waits.
+func (q *queue) sift(set *filterSet) {
+	kept := q.waiting[:0]
+	for _, b := range q.waiting {
+		if b.set != set.number {
+			p := set.apply(b.span)
+			b.slab.giveBack(1)
+			b.span, b.set = p, set.number
+		}
+		if b.n > 0 {
+			kept = append(kept, b)
+		}
+	}
+	clear(q.waiting[len(kept):])
+	q.waiting = kept
+}
+
+// forget gives up what waits.
+func (q *queue) forget() {
+	for _, b := range q.waiting {
+		b.slab.giveBack(1)
+	}
+	q.waiting = nil
+}
+
+// close ends the queue. The receiver finds what waits behind the last pipe.
+func (q *queue) close() {
+	left := uint64(0)
+	for i := range q.waiting {
+		b := &q.waiting[i]
+		b.ord = q.ord
+		q.ord += b.n
+		left += uint64(b.n)
+	}
+	close(q.in.c)
+	q.offered.Add(left)
+}
+
+// await asks for an answer once what waits fits, or half the queue, whatever is
+// less: a receiver that is behind then wakes the channel once for many messages.
+// Under BlockFor any one that is taken matters. It returns false if there is room
+// already, and no answer will come.
+func (q *queue) await() bool {
+	need := 0
+	for _, b := range q.waiting {
+		need += int(b.n)
+	}
+	if need = min(need, max(1, q.limit/2)); q.blockFor > 0 {
+		need = 1
+	}
+	want := uint64(max(0, int64(q.given)+int64(need+q.buffered()-q.limit)))
 	if q.awaited {
 		if old := q.want.Load(); old == nobodyWaits || !q.want.CompareAndSwap(old, want) {
 			return true // the answer is on its way
@@ -151,7 +329,7 @@ func (q *queue) await(n uint32) bool {
 		q.want.Store(want)
 		q.awaited = true
 	}
-	if q.free() >= need {
+	if q.room() >= need {
 		q.stopWaiting()
 	}
 	return q.awaited
@@ -164,10 +342,32 @@ func (q *queue) stopWaiting() {
 	}
 }
 
-// took counts n messages as received, and reports whether the channel has to be
-// told, by Subscriber.makeReady.
-func (q *queue) took(n int) bool {
-	taken := q.taken.Add(uint64(n))
-	want := q.want.Load()
-	return taken >= want && q.want.CompareAndSwap(want, nobodyWaits)
+// took counts n messages as received, and answers the channel if it waits for that.
+func (q *queue) took(n int) {
+	if taken := q.taken.Add(uint64(n)); taken >= q.want.Load() {
+		q.tellRoom(taken)
+	}
+}
+
+func (q *queue) tellRoom(taken uint64) {
+	if want := q.want.Load(); taken < want || !q.want.CompareAndSwap(want, nobodyWaits) {
+		return
+	}
+	q.notStalled()
+	for {
+		q.answer = q.bell.answers.Load()
+		if q.bell.answers.CompareAndSwap(q.answer, q) {
+			q.bell.ring()
+			return
+		}
+	}
+}
+
+// notStalled takes back a token that no send has taken: who receives is not
+// stalled.
+func (q *queue) notStalled() {
+	select {
+	case <-q.stall:
+	default:
+	}
 }

@@ -14,57 +14,17 @@ import (
 // Any number of goroutines may send, and call the other methods. One at a time
 // receives: calls Recv, RecvBatch, All or C.
 type Subscriber struct {
-	channel *channel
-	opts    SubscriberOptions
-	queue   queue
-	workers gate // periodic tasks and the goroutine of C
-
-	quit    chan struct{} // closed by shut: nothing can be sent any more
-	leaving chan struct{} // closed by the first Close
-	left    chan struct{} // closed by the channel's goroutine: it puts nothing more into queue
-	closed  chan struct{} // closed by the first Close, when all is done
-	stall   chan struct{} // a token from the channel ends a send that waits; never closed
-	isShut  atomic.Bool
-	alerts  atomic.Uint32 // what a receive call must look at first
-	filters atomic.Pointer[filterSet]
-	sent    atomic.Uint64
-
-	receiver receiver // of the goroutine that receives
-
-	nextReady *Subscriber // in channel.ready
-
-	// Of the channel's goroutine.
-	index  int        // in its list of subscribers, or -1
-	late   int        // in its list of those who are late, or -1
-	gone   bool       // it has left
-	filter *filterSet // in use for new messages
-	sentIn uint64     // the turn in which it last sent something
+	member
+	channel  *channel
+	registry *registry
+	sent     atomic.Uint64
+	feed     atomic.Pointer[feed] // set by the first C or Batches
+	ended    chan struct{}        // closed by the first Close, when all is done
 }
 
-const (
-	alertClosed  = 1 << iota // Close was called
-	alertFilters             // SetFilters was called
-	alertFeed                // C was called
-)
-
-func newSubscriber(c *channel, o SubscriberOptions) *Subscriber {
-	s := &Subscriber{
-		channel: c,
-		opts:    o,
-		quit:    make(chan struct{}),
-		leaving: make(chan struct{}),
-		left:    make(chan struct{}),
-		closed:  make(chan struct{}),
-		stall:   make(chan struct{}, 1),
-		index:   -1,
-		late:    -1,
-	}
-	s.workers.empty = make(chan struct{})
-	s.queue.init(o.Queue, o.Policy)
-	set := &filterSet{filters: slices.Clone(o.Filters)}
-	s.filters.Store(set)
-	s.receiver.judge = set
-	s.opts.Filters = nil // filters has them now
+func newSubscriber(c *channel, r *registry, o SubscriberOptions) *Subscriber {
+	s := &Subscriber{channel: c, registry: r, ended: make(chan struct{})}
+	s.member.init(o, &c.bell)
 	return s
 }
 
@@ -77,20 +37,16 @@ func (s *Subscriber) Channel() string { return s.channel.name }
 // Stats returns what has been sent and received so far. It may also be called
 // after Close.
 func (s *Subscriber) Stats() Stats {
-	q := &s.queue
-	ahead, onOffer := q.ahead(), 0
-	if f := q.feed.Load(); f != nil {
-		onOffer = int(f.onOffer.Load())
-	}
-	discarded := q.discarded.Load() // before taken, which is never less
-	taken, dropped := q.taken.Load(), q.dropped.Load()
-	queued := int(q.offered.Load()-dropped-taken) + ahead + onOffer
+	buffered := s.buffered()
+	discarded := s.discarded.Load() // before taken, which is never less
+	taken, dropped := s.taken.Load(), s.dropped.Load()
+	queued := int(s.offered.Load()-dropped-taken) + buffered
 	return Stats{
 		Sent:     s.sent.Load(),
-		Received: uint64(max(0, int(taken-discarded)-ahead-onOffer)),
+		Received: uint64(max(0, int(taken-discarded)-buffered)),
 		Dropped:  dropped,
-		Queued:   min(max(0, queued), s.opts.Queue),
-		Capacity: s.opts.Queue,
+		Queued:   min(max(0, queued), s.limit),
+		Capacity: s.limit,
 	}
 }
 
@@ -105,25 +61,18 @@ func (s *Subscriber) Stats() Stats {
 // A filter that is StandardOnly and ExtendedOnly matches nothing. SetFilters
 // waits for nobody else's call, and does nothing after Close.
 func (s *Subscriber) SetFilters(filters ...Filter) {
-	set := &filterSet{filters: slices.Clone(filters)}
+	set := newFilterSet(filters, 0)
 	for {
 		old := s.filters.Load()
-		set.gen = old.gen + 1
+		set.number = old.number + 1
 		if s.filters.CompareAndSwap(old, set) {
 			break
 		}
 	}
 	s.alerts.Or(alertFilters)
-	s.channel.tell(&op{kind: opFilter, sub: s, filters: set})
-	if f := s.queue.feed.Load(); f != nil {
+	s.channel.ask(&request{kind: askRefilter, member: &s.member, filters: set})
+	if f := s.feed.Load(); f != nil {
 		f.review()
-	}
-}
-
-// use makes the channel use set, unless it has a later one.
-func (s *Subscriber) use(set *filterSet) {
-	if s.filter == nil || int32(set.gen-s.filter.gen) > 0 {
-		s.filter = set
 	}
 }
 
@@ -142,15 +91,7 @@ func (s *Subscriber) Send(ctx context.Context, m Message) error {
 	if err := m.Validate(); err != nil {
 		return err
 	}
-	c := s.channel
-	p := c.intake.write(&m, s)
-	if len(c.in) == 0 && c.offer(envelope{span: p}) { // a quiet bus: the channel takes it at once
-		c.follow(nil)
-	} else if !c.extend(p) {
-		return s.put(ctx, envelope{span: p}, s.stall)
-	}
-	s.sent.Add(1)
-	return nil
+	return s.send(ctx, envelope{span: s.channel.memo.write(&m, &s.sender)}, s.stall)
 }
 
 // SendBatch sends messages as [Subscriber.Send] does, all or none of them,
@@ -167,7 +108,15 @@ func (s *Subscriber) SendBatch(ctx context.Context, msgs []Message) error {
 			return fmt.Errorf("message %d of %d: %w", i+1, len(msgs), err)
 		}
 	}
-	return s.put(ctx, envelope{span: s.channel.intake.writeAll(msgs, s)}, s.stall)
+	first := min(len(msgs), maxSlab)
+	e := envelope{span: s.channel.memo.writeAll(msgs[:first], &s.sender)}
+	if len(msgs) > first {
+		e.request = &request{kind: askMore}
+		for piece := range slices.Chunk(msgs[first:], maxSlab) {
+			e.request.pieces = append(e.request.pieces, s.channel.memo.writeAll(piece, &s.sender))
+		}
+	}
+	return s.send(ctx, e, s.stall)
 }
 
 // SendWait sends m and waits until every subscriber that is to have it has it
@@ -183,20 +132,20 @@ func (s *Subscriber) SendWait(ctx context.Context, m Message) error {
 	if err := m.Validate(); err != nil {
 		return err
 	}
-	o := &op{kind: opWait, reply: make(chan []string, 1)}
-	if err := s.put(ctx, envelope{op: o, span: s.channel.intake.write(&m, s)}, s.stall); err != nil {
+	r := &request{kind: askReport, reply: make(chan []string, 1)}
+	if err := s.send(ctx, envelope{request: r, span: s.channel.memo.write(&m, &s.sender)}, s.stall); err != nil {
 		return err
 	}
 	var missed []string
 	select {
-	case missed = <-o.reply:
+	case missed = <-r.reply:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-s.stall:
 		return ErrStalled
 	case <-s.quit:
 		select {
-		case missed = <-o.reply:
+		case missed = <-r.reply:
 		default:
 			return ErrClosed
 		}
@@ -221,35 +170,20 @@ func (s *Subscriber) checkSend(ctx context.Context) error {
 	return nil
 }
 
-// put puts e into the channel's inbox. A token in stall ends the wait for room
-// there.
-func (s *Subscriber) put(ctx context.Context, e envelope, stall <-chan struct{}) error {
-	c := s.channel
-	run, gen := c.openRun(&e), e.slab.gen
-	if !c.offer(e) {
-		select {
-		case c.in <- e:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-stall:
-			return ErrStalled
-		case <-s.quit:
-			return ErrClosed
+// send is the one way in for all that is sent. A token in stall ends the wait for
+// room there.
+func (s *Subscriber) send(ctx context.Context, e envelope, stall <-chan struct{}) error {
+	n := uint64(e.n)
+	if e.request != nil {
+		for _, p := range e.request.pieces {
+			n += uint64(p.n)
 		}
 	}
-	if run != nil {
-		startRun(run, gen, e.n) // the slab may be somebody else's by now
+	if err := s.channel.send(ctx, e, s.quit, stall); err != nil {
+		return err
 	}
-	c.follow(run)
-	s.sent.Add(uint64(e.n))
+	s.sent.Add(n)
 	return nil
-}
-
-// shut ends all sending. The first call closes quit.
-func (s *Subscriber) shut() {
-	if s.isShut.CompareAndSwap(false, true) {
-		close(s.quit)
-	}
 }
 
 // Close leaves the channel, also while the channel waits for room in this very
@@ -263,18 +197,58 @@ func (s *Subscriber) shut() {
 // goroutine, and always returns nil.
 func (s *Subscriber) Close() error {
 	if s.alerts.Or(alertClosed)&alertClosed != 0 {
-		<-s.closed
+		<-s.ended
 		return nil
 	}
-	close(s.leaving)
 	s.shut()
-	s.channel.post(&op{kind: opLeave, sub: s}) // or the hub is closing, and lets go of everybody
+	s.channel.post(&request{kind: askLeave, member: &s.member}) // or the hub is closing, and lets go of everybody
 	<-s.left
+	if f := s.feed.Load(); f != nil {
+		f.review() // wakes it
+	}
 	s.workers.shut()
+	if f := s.feed.Load(); f != nil {
+		f.giveUp()
+	}
 	s.channel.joined.Add(-1)
-	s.channel.hub.release(s.channel)
-	close(s.closed)
+	s.registry.leave(s.channel)
+	close(s.ended)
 	return nil
+}
+
+// Recv returns the next message. It waits while there is none, until ctx is
+// done. What is queued it returns even then: with a done ctx it is a poll.
+//
+// It returns the ctx's error, or [ErrClosed] when the subscriber is closed, or
+// the hub is closed and everything queued has been received.
+func (s *Subscriber) Recv(ctx context.Context) (Message, error) {
+	m, err := s.next(ctx) // and the rest is inlined: it saves a copy
+	return *m, err
+}
+
+// next is Recv. The message is there until the next receive call.
+func (s *Subscriber) next(ctx context.Context) (*Message, error) {
+	// First the alerts: with a feed the receiver is not ours.
+	if s.alerts.Load() != 0 {
+		if f := s.feed.Load(); f != nil {
+			return f.recv(ctx)
+		}
+	}
+	return s.recv(ctx)
+}
+
+// RecvBatch returns the next messages: at least one, and what else it can have
+// without waiting, as far as it lies together in memory. It waits and fails
+// like Recv.
+//
+// The slice is shared with other subscribers: do not write to it. It stays as it
+// is until the next receive call, whether that succeeds or not; then its memory is
+// used again. Copy what is to be kept longer, with [slices.Clone] or append.
+func (s *Subscriber) RecvBatch(ctx context.Context) ([]Message, error) {
+	if f := s.feed.Load(); f != nil {
+		return f.recvBatch(ctx)
+	}
+	return s.recvBatch(ctx)
 }
 
 // All returns an iterator over the messages from now on. It ends when ctx is
@@ -289,4 +263,93 @@ func (s *Subscriber) All(ctx context.Context) iter.Seq[Message] {
 			}
 		}
 	}
+}
+
+// C returns a chan that the messages come out of, for use in a select
+// statement. It is always the same one, and it is closed when the subscriber or
+// the hub is. For much traffic [Subscriber.Batches] is many times as fast.
+//
+// The first call starts a goroutine that receives for the chan; from then on
+// the other receive calls read from the chan too. The message that is on offer
+// counts as queued. Only under [DropOldest] it does not: there the queue holds as
+// many more, and the one on offer is not taken back.
+//
+// Under Block without a limit and without filters, the chan has a buffer of up
+// to 64 messages, which counts as a part of the queue. Later calls of SetFilters
+// do not reach into it; a subscriber that has filters when C is first called
+// has no such buffer.
+//
+// When the hub is closed, a reader still gets what is queued, and the hub's
+// Close waits for it. A reader that takes nothing for 100 milliseconds is given
+// up, or once it has taken something, one that takes nothing for a second: then the
+// chan is closed with what it holds, and the rest is left to Recv.
+//
+// A subscriber has C or Batches: C panics after Batches was called.
+func (s *Subscriber) C() <-chan Message {
+	f := s.feed.Load()
+	if f == nil {
+		f = s.startFeed(false)
+	}
+	if f.batches != nil {
+		panic(errTwoFeeds)
+	}
+	return f.singles
+}
+
+// Batches returns a chan that the messages come out of in batches, as RecvBatch
+// returns them, for use in a select statement. It is always the same one, and it is
+// closed when the subscriber or the hub is.
+//
+// A slice is shared with other subscribers: do not write to it. It stays as it is
+// until the next one is received; then its memory is used again.
+//
+// The first call starts a goroutine that receives for the chan; from then on the
+// other receive calls get what it has. The batch that is on offer counts as queued.
+// Only under [DropOldest] it does not: there the queue holds as many more, and those
+// on offer, at most a quarter of the queue and 64 messages, are not taken back. The
+// end is as with [Subscriber.C].
+//
+// A subscriber has C or Batches: Batches panics after C was called.
+func (s *Subscriber) Batches() <-chan []Message {
+	f := s.feed.Load()
+	if f == nil {
+		f = s.startFeed(true)
+	}
+	if f.batches == nil {
+		panic(errTwoFeeds)
+	}
+	return f.batches
+}
+
+const errTwoFeeds = "hub: C and Batches called on one subscriber"
+
+// startFeed makes the feed, unless another call is quicker.
+func (s *Subscriber) startFeed(batches bool) *feed {
+	f := newFeed(&s.receiver, s.channel.quit)
+	if !s.workers.enter() { // closed: what there is fits into one chan
+		f.holdAll(batches)
+		if !s.feed.CompareAndSwap(nil, f) {
+			return s.feed.Load()
+		}
+		return f
+	}
+	ahead := 0
+	if batches {
+		f.batches = make(chan []Message)
+	} else if s.policy == Block && s.blockFor == 0 && len(s.filters.Load().filters) == 0 {
+		// The channel may count a message twice that is moving from the queue to
+		// the buffer. That does no harm where it waits, but it could drop one.
+		// And nobody can look through a buffer that somebody else reads from.
+		ahead = min(s.limit/4, maxAhead)
+	}
+	f.singles = make(chan Message, ahead)
+	if !s.feed.CompareAndSwap(nil, f) {
+		s.workers.leave()
+		return s.feed.Load()
+	}
+	s.keepLent = batches
+	s.queue.ahead.Store(&f.singles)
+	s.alerts.Or(alertFeed)
+	go f.run(&s.workers) // Close and the hub's Close wait for workers
+	return f
 }
