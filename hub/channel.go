@@ -2,6 +2,7 @@ package hub
 
 import (
 	"log/slog"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -82,66 +83,76 @@ const maxRound = 256
 // An owner is the state of a channel's run goroutine.
 type owner struct {
 	*channel
-	receivers []*member
-	mute      []*member // that only send
-	ending    bool      // quit was seen: wait for nobody
+	members members
 
+	taken  uint64     // messages taken from the inbox
 	pieces []span     // of a long batch that is begun
 	held   envelope   // taken from the inbox and not begun
-	taken  uint64     // messages taken from the inbox
+	asked  *request   // the report on what is being delivered, or nil
 	ticks  []*request // to be told when what they came with is delivered
-
-	// Of what is being delivered.
-	turn   uint64    // counts deliveries; see sender
-	picked []span    // scratch of pick
-	copies writer    // what pick copies
-	late   []*member // whose queue had no room under Block
-	asked  *request  // the report that goes with it, or nil
-	missed []string  // who does not get it, for the report
-
-	timer *time.Timer     // of late and logs
-	due   time.Time       // when the first of those who are late is to be looked at
-	logs  []chan struct{} // each closed when a call of the log handler has ended
 }
 
 // run has two states: it receives, or it waits for those who are late.
 func (c *channel) run() {
 	defer close(c.done)
-	o := owner{channel: c, turn: 1}
-	for !o.ending {
-		if len(o.late) == 0 {
-			o.receive()
-		} else {
+	o := owner{channel: c}
+	o.members.turn = 1
+	o.members.late.stalls = stallLog{log: c.log, channel: c.name}
+	for !o.members.ending {
+		if o.late() {
 			o.wait()
+		} else {
+			o.receive()
 		}
-		o.ending = o.ended.Load()
+		o.members.ending = o.ended.Load()
 	}
 	o.finish()
-	o.waitForLogs()
+	o.members.late.stalls.wait()
 }
+
+// late reports whether anybody is late.
+func (o *owner) late() bool { return len(o.members.late.list) > 0 }
 
 // receive takes what is in the inbox, unless somebody gets late.
 func (o *owner) receive() {
 	o.take(<-o.in)
-	for n := 0; n < maxRound && len(o.in) > 0 && len(o.late) == 0; n++ { // nobody else receives: it is there
+	for n := 0; n < maxRound && len(o.in) > 0 && !o.late(); n++ { // nobody else receives: it is there
 		o.take(<-o.in)
 	}
 	o.proceed()
 }
 
+// wait waits until somebody who is late has made room, something was posted, or it
+// is time to look at those who are late. With the last of them it ends the wait.
+func (o *owner) wait() {
+	late := &o.members.late
+	select {
+	case <-o.bell.rung:
+		if len(late.list) > 1 {
+			runtime.Gosched() // others are about to answer too: better serve them all at once
+		}
+		late.serveAnswers(&o.bell) // always: there is one token for all answers
+		if o.posted.Load() != nil {
+			o.control()
+			late.serveAll(time.Now())
+		}
+	case now := <-late.timer.C:
+		late.serveAll(now)
+	}
+	if !o.late() {
+		o.report()
+		o.proceed()
+	}
+}
+
 // take holds e, or joins it to what is held. What was held before goes on its way.
 func (o *owner) take(e envelope) {
-	e.closeTrain()
-	o.taken += uint64(e.n)
+	e.span = e.span.close()
+	o.taken += uint64(e.count())
 	if e.request != nil && e.request.kind == askTick {
 		e.request.until = o.taken
 		o.ticks = append(o.ticks, e.request)
 		e.request = nil
-	}
-	if e.request != nil {
-		for _, p := range e.request.pieces {
-			o.taken += uint64(p.n)
-		}
 	}
 	if e.request == nil && o.held.request == nil && o.held.n > 0 && o.held.meets(e.span) {
 		o.held.n += e.n
@@ -155,41 +166,73 @@ func (o *owner) take(e envelope) {
 // nobody late is anything else taken.
 func (o *owner) proceed() {
 	o.control()
-	for len(o.late) == 0 {
+	for !o.late() {
 		e := envelope{}
 		switch {
 		case len(o.pieces) > 0:
-			e.span, o.pieces = o.pieces[0], o.pieces[1:]
+			e.span = o.pieces[0]
+			o.pieces[0] = span{}
+			o.pieces = o.pieces[1:]
 		case o.held.n > 0 || o.held.request != nil:
 			e, o.held = o.held, e
 		default:
 			return
 		}
-		if r := e.request; r != nil {
-			switch r.kind {
-			case askMore:
-				o.pieces = r.pieces
-			case askReport:
-				o.asked = r
-			case askJoin, askRefilter:
-				o.apply(r)
-			}
+		if e.request != nil {
+			o.begin(e.request)
 		}
 		if e.n > 0 {
-			o.deliver(o.stamp(e.span))
+			o.members.deliver(e.span, o.stamp(e.span))
 		}
-		if len(o.late) == 0 {
+		if !o.late() {
 			o.report()
 		}
 	}
 }
 
+// begin does what is to be done before the messages of its envelope.
+func (o *owner) begin(r *request) {
+	switch r.kind {
+	case askMore:
+		o.pieces = r.pieces
+	case askReport:
+		o.asked = r
+		o.members.late.missed = nil
+	default:
+		o.apply(r)
+	}
+}
+
+// stamp gives messages their place in the order, and their time. It returns who
+// sent them all, or nil if that was not one alone.
+func (o *owner) stamp(p span) (sole *sender) {
+	now, seq := time.Now().UnixNano(), o.messages.Load()
+	msgs, senders := p.messages(), p.senders()
+	sole = senders[0]
+	for i := range msgs {
+		seq++
+		msgs[i].Seq = seq
+		from := senders[i]
+		if from != sole {
+			sole = nil
+		}
+		from.turn = o.members.turn
+		if !from.keepsTime {
+			msgs[i].Timestamp = now
+		}
+	}
+	o.messages.Store(seq)
+	return sole
+}
+
 // report tells those who asked that what they sent is delivered.
 func (o *owner) report() {
+	missed := &o.members.late.missed
 	if o.asked != nil {
-		o.asked.reply <- o.missed
-		o.asked, o.missed = nil, nil
+		o.asked.reply <- *missed
+		o.asked, *missed = nil, nil
 	}
+	*missed = (*missed)[:0]
 	if len(o.ticks) == 0 {
 		return
 	}
@@ -198,7 +241,9 @@ func (o *owner) report() {
 		o.ticks[n].done.Store(true)
 		n++
 	}
-	o.ticks = append(o.ticks[:0], o.ticks[n:]...)
+	rest := copy(o.ticks, o.ticks[n:])
+	clear(o.ticks[rest:])
+	o.ticks = o.ticks[:rest]
 }
 
 // control does what was posted, in the order of posting.
@@ -212,57 +257,30 @@ func (o *owner) control() {
 }
 
 func (o *owner) apply(r *request) {
-	m := r.member
 	switch r.kind {
 	case askJoin:
-		if m.gone { // it closed before it could join
-			return
-		}
-		m.use(r.filters)
-		list := o.listOf(m)
-		m.place = len(*list)
-		*list = append(*list, m)
-		if o.ending {
-			m.shut()
-		}
+		o.members.add(r.member, r.filters)
 	case askRefilter:
-		m.use(r.filters)
+		r.member.use(r.filters)
 	case askLeave:
-		if m.place >= 0 {
-			list := o.listOf(m)
-			last := (*list)[len(*list)-1]
-			(*list)[m.place], last.place = last, m.place
-			(*list)[len(*list)-1] = nil
-			*list = (*list)[:len(*list)-1]
-		}
-		o.notLate(m)
-		m.leave()
+		o.members.remove(r.member)
 	}
-}
-
-// listOf keeps those who only send out of the way of deliver.
-func (o *owner) listOf(m *member) *[]*member {
-	if m.opts.SendOnly {
-		return &o.mute
-	}
-	return &o.receivers
 }
 
 // finish ends the channel: nothing more is accepted, what was is delivered, and
 // the members that are left can receive it.
 func (o *owner) finish() {
-	o.waitNoMore()
-	for _, list := range [][]*member{o.receivers, o.mute} {
-		for _, m := range list {
-			m.shut()
-		}
+	o.members.late.clear()
+	o.report()
+	for _, m := range o.members.all() {
+		m.shut()
 	}
 	o.shut(o.take)
 	o.proceed()
 	for !o.posted.CompareAndSwap(nil, noMore) {
 		o.control()
 	}
-	all := append(o.receivers, o.mute...)
+	all := o.members.all()
 	for _, m := range all {
 		m.queue.close()
 	}

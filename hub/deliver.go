@@ -1,72 +1,92 @@
 package hub
 
-import "time"
+// members are the subscribers of a channel, and how messages get to them. It is of
+// the channel's goroutine alone.
+type members struct {
+	receivers []*member
+	mute      []*member // that only send: nothing of deliver's business
+	late      lateList
+	ending    bool // wait for nobody
 
-// stamp gives messages their place in the order, and their time. It returns who
-// sent them all, or nil if that was not one alone.
-func (o *owner) stamp(p span) (_ span, sole *sender) {
-	now, seq := time.Now().UnixNano(), o.messages.Load()
-	msgs, senders := p.messages(), p.senders()
-	sole = senders[0]
-	for i := range msgs {
-		seq++
-		msgs[i].Seq = seq
-		from := senders[i]
-		if from != sole {
-			sole = nil
-		}
-		from.turn = o.turn
-		if !from.keepsTime {
-			msgs[i].Timestamp = now
-		}
+	turn   uint64 // counts deliveries, from 1; see sender
+	picked []span // scratch of pick
+	copies writer // what pick copies
+}
+
+// listOf returns the list that m belongs to.
+func (s *members) listOf(m *member) *[]*member {
+	if m.opts.SendOnly {
+		return &s.mute
 	}
-	o.messages.Store(seq)
-	return p, sole
+	return &s.receivers
+}
+
+func (s *members) add(m *member, set *filterSet) {
+	if m.gone { // it closed before it could join
+		return
+	}
+	m.use(set)
+	list := s.listOf(m)
+	m.place = len(*list)
+	*list = append(*list, m)
+	if s.ending {
+		m.shut()
+	}
+}
+
+func (s *members) remove(m *member) {
+	if m.place >= 0 {
+		list := s.listOf(m)
+		last := (*list)[len(*list)-1]
+		(*list)[m.place], last.place = last, m.place
+		(*list)[len(*list)-1] = nil
+		*list = (*list)[:len(*list)-1]
+	}
+	s.late.remove(m)
+	m.leave()
+}
+
+func (s *members) all() []*member {
+	return append(s.receivers[:len(s.receivers):len(s.receivers)], s.mute...)
 }
 
 // deliver hands stamped messages to every member that is to have them. First
 // everybody gets what fits, then we wait for those who are behind: one slow
 // subscriber does not keep this batch from the others.
-func (o *owner) deliver(p span, sole *sender) {
-	for _, m := range o.receivers {
+func (s *members) deliver(p span, sole *sender) {
+	for _, m := range s.receivers {
 		if &m.sender == sole && !m.opts.OwnMessages {
 			continue
 		}
-		if len(m.filter.filters) == 0 && m.turn != o.turn {
-			o.offer(m, p)
+		if len(m.filter.filters) == 0 && m.turn != s.turn {
+			s.offer(m, p)
 			continue
 		}
-		own, copied := o.pick(m, p)
-		if copied {
-			o.offer(m, own)
-			own.slab.settle(int(own.n))
+		copied, isCopy := s.pick(m, p)
+		if isCopy {
+			s.offer(m, copied)
+			copied.slab.settle(int(copied.n))
 			continue
 		}
-		for _, piece := range o.picked {
-			o.offer(m, piece)
+		for _, piece := range s.picked {
+			s.offer(m, piece)
 		}
 	}
 	clear(p.senders())
-	o.turn++
-	if len(o.late) > 0 {
-		o.beginWait()
+	s.turn++
+	if len(s.late.list) > 0 {
+		s.late.begin()
 	}
 	p.slab.settle(int(p.n))
 }
 
-// offer notes who gets late, or misses the message of a report.
-func (o *owner) offer(m *member, p span) {
+// offer notes who misses a message, or gets late.
+func (s *members) offer(m *member, p span) {
 	if dropped := m.queue.offer(p, m.filter.number); dropped > 0 {
-		o.miss(m)
+		s.late.missed = append(s.late.missed, m.opts.Name)
 	}
-	if len(m.waiting) > 0 && !o.ending {
-		o.noteLate(m)
-	}
-}
-
-func (o *owner) miss(m *member) {
-	if o.asked != nil {
-		o.missed = append(o.missed, m.opts.Name)
+	if len(m.waiting) > 0 && !s.ending {
+		s.late.add(m)
 	}
 }
 
@@ -77,9 +97,9 @@ const shortPiece = 8
 // pick finds the messages of p that m is to have: those that its filters let
 // through, and its own only if it wants them, then marked Own. They are the pieces
 // of p in picked, or copied into a span.
-func (o *owner) pick(m *member, p span) (copied span, isCopy bool) {
+func (s *members) pick(m *member, p span) (copied span, isCopy bool) {
 	msgs, senders := p.messages(), p.senders()
-	o.picked = o.picked[:0]
+	s.picked = s.picked[:0]
 	wanted, own, inPiece := 0, false, false
 	for i := range msgs {
 		mine := senders[i] == &m.sender
@@ -90,24 +110,24 @@ func (o *owner) pick(m *member, p span) (copied span, isCopy bool) {
 		own = own || mine
 		wanted++
 		if !inPiece {
-			o.picked = append(o.picked, span{slab: p.slab, off: p.off + uint32(i)})
+			s.picked = append(s.picked, span{slab: p.slab, off: p.off + uint32(i)})
 			inPiece = true
 		}
-		o.picked[len(o.picked)-1].n++
+		s.picked[len(s.picked)-1].n++
 	}
-	few := len(o.picked) == 1 && wanted*shortPiece < len(msgs) // they would keep the memory of many
-	if !own && !few && wanted >= shortPiece*len(o.picked) {
+	few := len(s.picked) == 1 && wanted*shortPiece < len(msgs) // they would keep the memory of many
+	if !own && !few && wanted >= shortPiece*len(s.picked) {
 		return span{}, false
 	}
-	o.copies.begin(wanted)
-	for _, piece := range o.picked {
+	s.copies.begin(wanted)
+	for _, piece := range s.picked {
 		from := senders[piece.off-p.off:]
 		for i, msg := range piece.messages() {
-			to := o.copies.add(&msg)
+			to := s.copies.add(&msg)
 			if from[i] == &m.sender {
 				to.Flags |= Own
 			}
 		}
 	}
-	return o.copies.finish(), true
+	return s.copies.finish(), true
 }

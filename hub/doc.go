@@ -11,7 +11,8 @@
 //
 // Start with [New] and [Hub.Open]; then [Subscriber.Send], and to receive
 // [Subscriber.Recv] in a loop or [Subscriber.C] in a select statement. Much
-// traffic goes fastest with [Subscriber.SendBatch] and [Subscriber.RecvBatch].
+// traffic goes fastest with [Subscriber.SendBatch], and [Subscriber.RecvBatch] or,
+// in a select statement, [Subscriber.Batches].
 // Code that should not know where the bus is takes a [Bus].
 //
 // # Ordering
@@ -29,8 +30,20 @@
 // messages of this one subscriber; [Stats] counts them, and an error frame tells
 // where they were, if asked for.
 //
-// A loop that receives and sends can make the channel wait for itself. Its Send
-// then ends with [ErrStalled] after a second.
+// A loop that receives and sends can make the channel wait for itself: its own
+// queue is full, and it waits to send. After a second the channel takes it for that
+// and ends its Send with [ErrStalled]. A node that receives in one goroutine, only
+// slowly, and sends in another looks the same, and so does one that a debugger has
+// stopped. Let such a node send through a second, SendOnly subscriber: that one
+// never gets the error. Then nothing ends a circle, though. A gateway that forwards
+// from one channel to another, and back, gives its receiving subscribers a policy
+// that drops; see the example Gateway, and package bridge.
+//
+// # Batches
+//
+// The slices of [Subscriber.RecvBatch] and [Subscriber.Batches] are shared by all
+// subscribers: read only. A slice stays as it is until the next receive call, or until
+// the next slice is received; then its memory is used again. Copy what you keep.
 //
 // # Cancellation
 //

@@ -10,7 +10,10 @@ var (
 	// ErrClosed is returned by every call on a closed hub or subscriber.
 	ErrClosed = errors.New("hub: closed")
 	// ErrStalled ends the Send of a subscriber for whose full queue the channel
-	// has been waiting for a second: receive first, then send.
+	// has been waiting for a second, while nothing was received: receive first, then
+	// send. A node that receives slowly, or is stopped by a debugger, and sends in
+	// another goroutine gets it too. Let it send through a subscriber of its own with
+	// SendOnly: that one never gets it.
 	ErrStalled = errors.New("hub: stalled: the channel waits for room in this subscriber's own queue")
 	// ErrListenOnly is returned by every send of a listen-only subscriber.
 	ErrListenOnly = errors.New("hub: subscriber is listen-only")

@@ -56,20 +56,6 @@ func (s *filterSet) match(m *Message) bool {
 	return false
 }
 
-// apply returns the messages of p that pass, as a copy.
-func (s *filterSet) apply(p span) span {
-	if p.n == 0 {
-		return p
-	}
-	var kept []Message
-	for _, m := range p.messages() {
-		if s.match(&m) {
-			kept = append(kept, m)
-		}
-	}
-	return span{slab: &slab{msgs: kept}, n: uint32(len(kept))}
-}
-
 // ParseFilter reads a filter as the tools of SocketCAN and python-can take it,
 // in hexadecimal: "123:7F0" for the identifiers that are equal to 123 in the
 // bits of the mask, "123~7F0" for those that are not. An identifier of eight

@@ -12,12 +12,9 @@ import (
 // Its second door is for requests that must not wait behind messages that find no
 // room: those that are posted, and the bell that receivers ring (see queue.await).
 type inbox struct {
-	in       chan envelope // anybody sends; never closed, but sealed at the end
-	maxTrain uint32        // how many messages a train may have
-
-	_    apart
-	last atomic.Pointer[atomic.Uint64] // the train in it that may be added to, or nil: see train.go
-	memo memory
+	in     chan envelope // anybody sends; never closed, but sealed at the end
+	trains trains
+	memory memory
 
 	_      apart
 	posted atomic.Pointer[request] // newest first
@@ -28,6 +25,17 @@ type inbox struct {
 type envelope struct {
 	request *request // nil for messages alone
 	span             // nobody else has them, until the channel has stamped them
+}
+
+// count returns how many messages an envelope has.
+func (e *envelope) count() (n int) {
+	n = int(e.n)
+	if e.request != nil {
+		for _, p := range e.request.pieces {
+			n += int(p.n)
+		}
+	}
+	return n
 }
 
 // A request asks the channel's goroutine for something.
@@ -64,7 +72,7 @@ var (
 
 func (b *inbox) init(places int) {
 	b.in = make(chan envelope, places)
-	b.maxTrain = uint32(places / 4)
+	b.trains.longest = uint32(places / 4)
 	b.bell.rung = make(chan struct{}, 1)
 }
 
@@ -73,14 +81,18 @@ func (b *inbox) init(places int) {
 func (b *inbox) send(ctx context.Context, e envelope, quit, stall <-chan struct{}) error {
 	if e.request == nil && e.n == 1 {
 		if len(b.in) == 0 && b.offer(e) { // a quiet bus: the channel takes it at once
-			b.follow(nil)
+			b.trains.follow(nil)
 			return nil
 		}
-		if b.extend(e.span) {
+		if b.trains.extend(e.span) {
 			return nil
 		}
 	}
-	train, lives := b.openTrain(&e), e.slab.lives
+	var train *atomic.Uint64
+	lives := e.slab.lives
+	if e.request == nil {
+		train = b.trains.open(e.span)
+	}
 	if !b.offer(e) {
 		select {
 		case b.in <- e:
@@ -95,7 +107,7 @@ func (b *inbox) send(ctx context.Context, e envelope, quit, stall <-chan struct{
 	if train != nil {
 		startTrain(train, lives, e.n) // the slab may be somebody else's by now
 	}
-	b.follow(train)
+	b.trains.follow(train)
 	return nil
 }
 
@@ -114,7 +126,7 @@ func (b *inbox) offer(e envelope) bool {
 // the channel has ended.
 func (b *inbox) ask(r *request) bool {
 	if b.offer(envelope{request: r}) {
-		b.follow(nil)
+		b.trains.follow(nil)
 		return true
 	}
 	return b.post(r)
@@ -213,8 +225,8 @@ func (b *memory) reserve(n int) span {
 			}
 		}
 		s := b.pool.take(current, n)
-		if s.trains == nil {
-			s.trains = make([]atomic.Uint64, len(s.msgs))
+		if s.states == nil {
+			s.states = make([]atomic.Uint64, len(s.msgs))
 		}
 		if !b.slab.CompareAndSwap(current, s) && len(s.msgs) == maxSlab {
 			b.pool.put(s) // somebody else was quicker

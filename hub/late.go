@@ -3,7 +3,6 @@ package hub
 import (
 	"context"
 	"log/slog"
-	"runtime"
 	"slices"
 	"time"
 )
@@ -17,122 +16,111 @@ const stallAfter = time.Second
 // precision since when they have taken nothing.
 const lookEvery = stallAfter / 10
 
-// noteLate puts m on the list of those for whom the channel waits.
-func (o *owner) noteLate(m *member) {
-	if l := &m.late; l.place < 0 {
-		l.place = len(o.late)
-		o.late = append(o.late, m)
+// A lateList has those for whose room a channel waits. It is of the channel's
+// goroutine alone.
+type lateList struct {
+	list   []*member
+	missed []string    // who dropped something since the owner looked last
+	timer  *time.Timer // nil until somebody was late
+	due    time.Time   // when the first of them is to be looked at
+	stalls stallLog
+}
+
+// add puts m on the list.
+func (l *lateList) add(m *member) {
+	if m.late.place < 0 {
+		m.late.place = len(l.list)
+		l.list = append(l.list, m)
 	}
 }
 
-// notLate takes m off that list.
-func (o *owner) notLate(m *member) {
-	l := &m.late
-	if l.place < 0 {
+// remove takes m off the list, if it is there.
+func (l *lateList) remove(m *member) {
+	place := m.late.place
+	if place < 0 {
 		return
 	}
-	m.stopWaiting()
+	m.stopAwaiting()
 	m.notStalled()
-	last := len(o.late) - 1
-	o.late[l.place] = o.late[last]
-	o.late[l.place].late.place = l.place
-	o.late[last] = nil
-	o.late = o.late[:last]
-	l.place = -1
+	last := len(l.list) - 1
+	l.list[place] = l.list[last]
+	l.list[place].late.place = place
+	l.list[last] = nil
+	l.list = l.list[:last]
+	m.late.place = -1
+	if last == 0 && l.timer != nil {
+		l.timer.Stop()
+	}
 }
 
-// beginWait begins to wait for those who have just got late.
-func (o *owner) beginWait() {
+// clear takes everybody off the list. What waits is left to the receivers.
+func (l *lateList) clear() {
+	for len(l.list) > 0 {
+		l.remove(l.list[0])
+	}
+}
+
+// begin begins to wait for those who have just got late.
+func (l *lateList) begin() {
 	now := time.Now()
-	for _, m := range o.late {
+	for _, m := range l.list {
 		m.late.since, m.late.seen, m.late.told = now, m.taken.Load(), 0
 	}
-	o.serveAll(now)
+	l.serveAll(now)
 }
 
-// wait waits until somebody who is late has made room, something was posted, or it
-// is time to look at those who are late. With the last of them it ends the wait.
-func (o *owner) wait() {
-	select {
-	case <-o.bell.rung:
-		if len(o.late) > 1 {
-			runtime.Gosched() // others are about to answer too: better serve them all at once
-		}
-		o.serveAnswers() // always: there is one token for all answers
-		if o.posted.Load() != nil {
-			o.control()
-			o.serveAll(time.Now())
-		}
-	case now := <-o.timer.C:
-		o.serveAll(now)
+// serveAll serves everybody, and sets the timer for the next time that somebody is
+// to be looked at.
+func (l *lateList) serveAll(now time.Time) {
+	l.due = now.Add(lookEvery)
+	for i := len(l.list) - 1; i >= 0; i-- {
+		l.serve(l.list[i], now)
 	}
-	if len(o.late) == 0 {
-		o.timer.Stop()
-		o.report()
-		o.proceed()
-	}
-}
-
-// waitNoMore leaves what waits to the receivers: the channel ends.
-func (o *owner) waitNoMore() {
-	for len(o.late) > 0 {
-		o.notLate(o.late[0])
-	}
-	o.report()
-}
-
-// serveAll serves everybody who is late, and sets the timer for the next time
-// that somebody is to be looked at.
-func (o *owner) serveAll(now time.Time) {
-	o.due = now.Add(lookEvery)
-	for i := len(o.late) - 1; i >= 0; i-- {
-		o.serve(o.late[i], now)
-	}
-	if len(o.late) > 0 {
-		o.setTimer(o.due.Sub(now))
+	if len(l.list) > 0 {
+		l.setTimer(l.due.Sub(now))
 	}
 }
 
 // serveAnswers serves those who have made the room that they were asked for. The
 // others need not be looked at: that keeps the cost of a wait from growing with
 // the square of how many are late.
-func (o *owner) serveAnswers() {
-	now, due := time.Now(), o.due
-	for q := o.bell.answers.Swap(nil); q != nil; {
+func (l *lateList) serveAnswers(b *bell) {
+	now, due := time.Now(), l.due
+	for q := b.answers.Swap(nil); q != nil; {
 		next := q.answer
 		q.answer = nil // it may close, and next be kept by it
 		q.awaited = false
 		if q.late.place >= 0 {
-			o.serve(o.late[q.late.place], now)
+			l.serve(l.list[q.late.place], now)
 		}
 		q = next
 	}
-	if o.due.Before(due) {
-		o.setTimer(o.due.Sub(now))
+	if len(l.list) > 0 && l.due.Before(due) {
+		l.setTimer(l.due.Sub(now))
 	}
 }
 
 // serve gives m what fits now, and asks it to tell when there is more room.
-func (o *owner) serve(m *member, now time.Time) {
-	l := &m.late
+func (l *lateList) serve(m *member, now time.Time) {
 	if m.isShut.Load() { // it closes: it wants no more
 		m.forget()
 	}
 	m.sift(m.filter)
-	if taken := m.taken.Load(); taken != l.seen {
+	late := &m.late
+	if taken := m.taken.Load(); taken != late.seen {
 		m.notStalled()
-		l.seen, l.since, l.told = taken, now, 0
+		late.seen, late.since, late.told = taken, now, 0
 	}
-	waited := now.Sub(l.since)
+	waited := now.Sub(late.since)
 	if m.blockFor > 0 && waited >= m.blockFor {
-		m.gaveUp, m.gaveUpAt = true, l.seen
+		m.giveUp(late.seen)
 	}
 	for {
 		if dropped := m.handWaiting(); dropped > 0 {
-			o.miss(m)
+			l.missed = append(l.missed, m.opts.Name)
 		}
 		if len(m.waiting) == 0 {
-			o.notLate(m)
+			l.remove(m)
 			return
 		}
 		if m.await() {
@@ -140,43 +128,41 @@ func (o *owner) serve(m *member, now time.Time) {
 		}
 		// Some room was made just now: try again.
 	}
-	if waited >= time.Duration(l.told+1)*stallAfter {
-		o.tellStall(m)
+	if waited >= time.Duration(late.told+1)*stallAfter {
+		if late.told++; late.told == 1 {
+			l.stalls.report(m)
+		}
+		m.tellStalled()
 	}
-	due := l.since.Add(time.Duration(l.told+1) * stallAfter)
+	due := late.since.Add(time.Duration(late.told+1) * stallAfter)
 	if m.blockFor > 0 {
-		due = l.since.Add(m.blockFor)
+		due = late.since.Add(m.blockFor)
 	}
-	if due.Before(o.due) {
-		o.due = due
-	}
-}
-
-// tellStall tells m, and the first time the log, that the channel waits for it.
-func (o *owner) tellStall(m *member) {
-	if m.late.told++; m.late.told == 1 {
-		o.logStall(m)
-	}
-	select {
-	case m.stall <- struct{}{}:
-	default: // it has not looked at the last one
+	if due.Before(l.due) {
+		l.due = due
 	}
 }
 
-func (o *owner) setTimer(d time.Duration) {
-	if o.timer == nil {
-		o.timer = time.NewTimer(d)
+func (l *lateList) setTimer(d time.Duration) {
+	if l.timer == nil {
+		l.timer = time.NewTimer(d)
 	} else {
-		o.timer.Reset(d)
+		l.timer.Reset(d)
 	}
 }
 
-// logStall runs the user's log handler, which may do what it likes, in a
-// goroutine of its own. waitForLogs waits for it.
-func (o *owner) logStall(m *member) {
-	log, done := o.log, make(chan struct{})
+// A stallLog calls the user's log handler, which may do what it likes, each time in
+// a goroutine of its own, and waits for them at the end.
+type stallLog struct {
+	log     *slog.Logger
+	channel string
+	calls   []chan struct{} // each closed when that call has ended
+}
+
+func (s *stallLog) report(m *member) {
+	log, done := s.log, make(chan struct{})
 	attrs := []slog.Attr{
-		slog.String("channel", o.name),
+		slog.String("channel", s.channel),
 		slog.String("subscriber", m.opts.Name),
 		slog.Int("queue", m.opts.Queue),
 		slog.Duration("after", stallAfter),
@@ -185,7 +171,7 @@ func (o *owner) logStall(m *member) {
 		defer close(done)
 		log.LogAttrs(context.Background(), slog.LevelWarn, "hub: channel waits for a subscriber's full queue", attrs...)
 	}()
-	o.logs = append(slices.DeleteFunc(o.logs, isClosed), done)
+	s.calls = append(slices.DeleteFunc(s.calls, isClosed), done)
 }
 
 func isClosed(done chan struct{}) bool {
@@ -197,19 +183,19 @@ func isClosed(done chan struct{}) bool {
 	}
 }
 
-// waitForLogs waits for the log handler, but not for ever: it may be what closes
-// the hub, and wait for us.
-func (o *owner) waitForLogs() {
-	if o.logs = slices.DeleteFunc(o.logs, isClosed); len(o.logs) == 0 {
+// wait waits for the handler, but not for ever: it may be what closes the hub, and
+// wait for us.
+func (s *stallLog) wait() {
+	if s.calls = slices.DeleteFunc(s.calls, isClosed); len(s.calls) == 0 {
 		return
 	}
-	o.setTimer(stallAfter)
-	for _, done := range o.logs {
+	timer := time.NewTimer(stallAfter)
+	defer timer.Stop()
+	for _, done := range s.calls {
 		select {
 		case <-done:
-		case <-o.timer.C:
+		case <-timer.C:
 			return
 		}
 	}
-	o.timer.Stop()
 }

@@ -79,6 +79,14 @@ func (f Flags) String() string {
 	return strings.Join(set, "|")
 }
 
+// errorBit marks an error frame in the eight-digit identifier of the text form
+// (CAN_ERR_FLAG of linux/can.h); extendedBit and remoteBit may stand beside it.
+const (
+	errorBit    = 1 << 29
+	remoteBit   = 1 << 30
+	extendedBit = 1 << 31
+)
+
 const (
 	maxStandard = 1<<11 - 1
 	maxExtended = 1<<29 - 1

@@ -206,7 +206,7 @@ func (t *Task) run() {
 				return
 			}
 		}
-		e := envelope{span: t.sub.channel.memo.write(m, &t.sub.sender)}
+		e := envelope{span: t.sub.channel.memory.write(m, &t.sub.sender)}
 		if !t.plan.CatchUp {
 			last = new(atomic.Bool)
 			e.request = &request{kind: askTick, done: last}

@@ -56,13 +56,6 @@ type queue struct {
 	ahead atomic.Pointer[chan Message]
 }
 
-// A batch is what one chan operation hands to a subscriber. It holds its slab.
-type batch struct {
-	span
-	ord uint32 // how many messages the subscriber was offered before, modulo 2^32
-	set uint32 // the number of the filterSet that has judged them
-}
-
 // lateness is that of a subscriber under Block for whose room the channel waits.
 type lateness struct {
 	place int       // in the channel's list of those who are late, or -1
@@ -70,22 +63,6 @@ type lateness struct {
 	seen  uint64    // what it had taken by then
 	told  int       // how often it was told since then that it holds up the channel
 }
-
-// A pipe is a chan of batches. When it is full of batches although the queue has
-// room for messages, the channel makes a bigger one, names it in next, and closes
-// this one; it closes the last one when it puts nothing more into the queue. So an
-// empty queue is small, however many messages it may hold.
-type pipe struct {
-	c    chan batch
-	next *pipe // set before c is closed
-}
-
-const (
-	minPipe = 16
-	maxIdle = 1024 // a longer pipe is given up when it is empty
-)
-
-func newPipe(places int) *pipe { return &pipe{c: make(chan batch, places)} }
 
 // A bell is how receivers wake a channel that waits for room.
 type bell struct {
@@ -150,7 +127,7 @@ func (q *queue) offer(p span, set uint32) (dropped int) {
 			return 0
 		}
 		if room > 0 {
-			q.push(q.cut(&b, room))
+			q.push(b.cut(room))
 		}
 		if q.refuses() {
 			q.drop(b)
@@ -168,6 +145,9 @@ func (q *queue) refuses() bool {
 	}
 	return q.policy == DropNewest || q.gaveUp
 }
+
+// giveUp has the channel wait no more until something is taken beyond seen.
+func (q *queue) giveUp(seen uint64) { q.gaveUp, q.gaveUpAt = true, seen }
 
 // push hands over messages that the queue has room for.
 func (q *queue) push(b batch) {
@@ -190,14 +170,6 @@ func (q *queue) resize() {
 	q.in.next = newPipe(places)
 	close(q.in.c)
 	q.in = q.in.next
-}
-
-// cut takes the first n messages off b.
-func (q *queue) cut(b *batch, n int) batch {
-	head := *b
-	head.span, b.span = b.span.cut(n)
-	b.slab.split()
-	return head
 }
 
 // drop counts messages that find no room.
@@ -253,7 +225,7 @@ func (q *queue) handWaiting() (dropped int) {
 		b := &q.waiting[0]
 		if room := q.room(); room < int(b.n) {
 			if room > 0 {
-				q.push(q.cut(b, room))
+				q.push(b.cut(room))
 			}
 			if !q.refuses() {
 				return dropped
@@ -270,14 +242,20 @@ func (q *queue) handWaiting() (dropped int) {
 	return dropped
 }
 
-// sift applies new filters to what waits.
+// sift applies new filters to what waits, for which it copies what passes.
 func (q *queue) sift(set *filterSet) {
 	kept := q.waiting[:0]
 	for _, b := range q.waiting {
 		if b.set != set.number {
-			p := set.apply(b.span)
+			var passed []Message
+			for _, m := range b.messages() {
+				if set.match(&m) {
+					passed = append(passed, m)
+				}
+			}
 			b.slab.giveBack(1)
-			b.span, b.set = p, set.number
+			b.span = span{slab: &slab{msgs: passed}, n: uint32(len(passed))}
+			b.set = set.number
 		}
 		if b.n > 0 {
 			kept = append(kept, b)
@@ -330,13 +308,13 @@ func (q *queue) await() bool {
 		q.awaited = true
 	}
 	if q.room() >= need {
-		q.stopWaiting()
+		q.stopAwaiting()
 	}
 	return q.awaited
 }
 
-// stopWaiting takes the question of await back, unless it is being answered.
-func (q *queue) stopWaiting() {
+// stopAwaiting takes the question of await back, unless it is being answered.
+func (q *queue) stopAwaiting() {
 	if q.awaited && q.want.Swap(nobodyWaits) != nobodyWaits {
 		q.awaited = false
 	}
@@ -360,6 +338,14 @@ func (q *queue) tellRoom(taken uint64) {
 			q.bell.ring()
 			return
 		}
+	}
+}
+
+// tellStalled ends a send of the subscriber that waits.
+func (q *queue) tellStalled() {
+	select {
+	case q.stall <- struct{}{}:
+	default: // it has not looked at the last one
 	}
 }
 

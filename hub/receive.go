@@ -2,301 +2,143 @@ package hub
 
 import (
 	"context"
-	"sync/atomic"
+	"iter"
 )
 
-// A receiver is a subscriber's queue with the state of who receives from it: one
-// goroutine at a time, that of the feed while there is one.
-type receiver struct {
-	queue
-	wantsGaps bool // ErrorFrames
-
-	// Of everybody: what a receive call must look at first, and the latest filters.
-	alerts  atomic.Uint32
-	filters atomic.Pointer[filterSet]
-
-	// Of who receives.
-	out      *pipe
-	batch    []Message  // the latest one
-	pos      int        // in batch, of the next message to hand out
-	judge    *filterSet // that all of these have passed
-	expected uint32     // the ord that the next batch has if nothing is lost
-	gap      bool       // something was lost before them, and that is not told yet
-	told     Message    // the latest frame of a gap
-	held     hold       // what batch lies in
-	lent     []hold     // what may still be read although batch is another; see keepLent
-	keepLent bool       // a feed hands out whole batches
+// Recv returns the next message. It waits while there is none, until ctx is
+// done. What is queued it returns even then: with a done ctx it is a poll.
+//
+// It returns the ctx's error, or [ErrClosed] when the subscriber is closed, or
+// the hub is closed and everything queued has been received.
+func (s *Subscriber) Recv(ctx context.Context) (Message, error) {
+	m, err := s.next(ctx) // and the rest is inlined: it saves a copy
+	return *m, err
 }
 
-// A hold is how many batches of a slab are to be given back.
-type hold struct {
-	slab *slab
-	n    int64
-}
-
-const (
-	alertClosed  = 1 << iota // the subscriber was closed
-	alertFilters             // there are new filters
-	alertFeed                // a feed receives
-)
-
-func (r *receiver) init(o *SubscriberOptions, b *bell) {
-	r.queue.init(o, b)
-	r.wantsGaps = o.ErrorFrames
-	r.out = r.in
-	set := newFilterSet(o.Filters, 0)
-	r.filters.Store(set)
-	r.judge = set
-}
-
-func (r *receiver) closed() bool { return r.alerts.Load()&alertClosed != 0 }
-
-// rest returns what is left of the latest batch.
-func (r *receiver) rest() []Message     { return r.batch[r.pos:] }
-func (r *receiver) set(batch []Message) { r.batch, r.pos = batch, 0 }
-
-// overflow is the error frame for messages that were lost for want of room, as
-// SocketCAN reports it (linux/can/error.h: CAN_ERR_CRTL, RX_OVERFLOW).
-var overflow = Message{ID: 0x004, Flags: Error, Len: 8, Data: [64]byte{1: 0x01}}
-
-// recv is Recv for who has the receiver. The message is there until the next
-// receive call.
-func (r *receiver) recv(ctx context.Context) (*Message, error) {
-	if r.alerts.Load() == 0 && r.pos < len(r.batch) && !r.gap {
-		m := &r.batch[r.pos]
-		r.pos++
-		r.took(1)
-		return m, nil
-	}
-	if err := r.wait(ctx, 1); err != nil {
-		return &nothing, err
-	}
-	return r.one(), nil
-}
-
-// nothing is what comes with an error.
-var nothing Message
-
-// one returns what wait has found.
-func (r *receiver) one() *Message {
-	if r.gap {
-		return r.tellGap()
-	}
-	m := &r.batch[r.pos]
-	r.pos++
-	r.took(1)
-	return m
-}
-
-// recvBatch is RecvBatch for who has the receiver.
-func (r *receiver) recvBatch(ctx context.Context) ([]Message, error) {
-	if err := r.wait(ctx, r.limit); err != nil {
-		return nil, err
-	}
-	return r.all(), nil
-}
-
-// all returns what wait has found, as one batch.
-func (r *receiver) all() []Message {
-	if r.gap {
-		return []Message{*r.tellGap()}
-	}
-	batch := r.rest()
-	r.set(nil)
-	r.took(len(batch))
-	if r.box != nil {
-		batch = r.moreLatest(batch)
-	}
-	return batch
-}
-
-// maxSingles bounds what a receive call copies into one batch.
-const maxSingles = 64
-
-// moreLatest adds to a short batch what is queued behind it under DropOldest, as
-// far as nothing is missing in between.
-func (r *receiver) moreLatest(batch []Message) []Message {
-	shared := true
-	for len(batch) < maxSingles {
-		b := r.takeLatest(maxSingles-len(batch), r.expected)
-		if b.n == 0 {
-			break
-		}
-		if shared {
-			batch, shared = append(make([]Message, 0, maxSingles), batch...), false
-		}
-		if r.accept(b); r.gap {
-			break
-		}
-		batch = append(batch, r.rest()...)
-		r.took(len(r.rest()))
-		r.set(nil)
-	}
-	return batch
-}
-
-// gapFrame returns the error frame for the gap, with the time of the message
-// behind it, or of the latest loss.
-func (r *receiver) gapFrame() *Message {
-	r.told = overflow
-	r.told.Timestamp = r.lostAt.Load()
-	if rest := r.rest(); len(rest) > 0 {
-		r.told.Timestamp = rest[0].Timestamp
-	}
-	return &r.told
-}
-
-func (r *receiver) tellGap() *Message {
-	r.gap = false
-	return r.gapFrame()
-}
-
-// wait returns nil when there is something left of a batch, or a gap to tell.
-// Under DropOldest it takes up to most messages: the others can still be dropped.
-func (r *receiver) wait(ctx context.Context, most int) error {
-	for {
-		if ready, err := r.look(most); ready || err != nil {
-			return err
-		}
-		done := ctx.Done()
-		if done == nil { // much the cheapest way to wait
-			b, open := <-r.out.c
-			r.fromPipe(b, open)
-			continue
-		}
-		select {
-		case b, open := <-r.out.c:
-			r.fromPipe(b, open)
-		case <-done:
-			if ready, err := r.look(most); ready || err != nil { // it came before
-				return err
-			}
-			return ctx.Err()
+// next is Recv. The message is there until the next receive call.
+func (s *Subscriber) next(ctx context.Context) (*Message, error) {
+	// First the alerts: with a feed the receiver is not ours.
+	if s.alerts.Load() != 0 {
+		if f := s.feed.Load(); f != nil {
+			return f.recv(ctx)
 		}
 	}
+	return s.recv(ctx)
 }
 
-// look is wait without waiting: it reports whether it has found something. The
-// error is [ErrClosed] when nothing will come any more.
-func (r *receiver) look(most int) (ready bool, err error) {
-	for {
-		if alerts := r.alerts.Load(); alerts&alertClosed != 0 {
-			r.set(nil)
-			r.gap = false
-			return false, ErrClosed
-		} else if alerts&alertFilters != 0 {
-			r.alerts.And(^uint32(alertFilters))
-			r.refilter()
-		}
-		if r.pos < len(r.batch) || r.gap {
-			return true, nil
-		}
-		offered := uint32(r.offered.Load())
-		if r.box != nil {
-			if b := r.takeLatest(most, r.expected); b.n > 0 {
-				r.accept(b)
-				continue
+// RecvBatch returns the next messages: at least one, and what else it can have
+// without waiting, as far as it lies together in memory. It waits and fails
+// like Recv.
+//
+// The slice is shared with other subscribers: do not write to it. It stays as it
+// is until the next receive call, whether that succeeds or not; then its memory is
+// used again. Copy what is to be kept longer, with [slices.Clone] or append.
+func (s *Subscriber) RecvBatch(ctx context.Context) ([]Message, error) {
+	if f := s.feed.Load(); f != nil {
+		return f.recvBatch(ctx)
+	}
+	return s.recvBatch(ctx)
+}
+
+// All returns an iterator over the messages from now on. It ends when ctx is
+// done and nothing is queued, or when the subscriber or the hub is closed:
+// ctx.Err() tells which.
+func (s *Subscriber) All(ctx context.Context) iter.Seq[Message] {
+	return func(yield func(Message) bool) {
+		for {
+			m, err := s.Recv(ctx)
+			if err != nil || !yield(m) {
+				return
 			}
 		}
-		select {
-		case b, open := <-r.out.c:
-			if !r.fromPipe(b, open) {
-				return false, ErrClosed
-			}
-			continue
-		default:
+	}
+}
+
+// C returns a chan that the messages come out of, for use in a select
+// statement. It is always the same one, and it is closed when the subscriber or
+// the hub is. For much traffic [Subscriber.Batches] is many times as fast.
+//
+// The first call starts a goroutine that receives for the chan; from then on
+// the other receive calls read from the chan too. The message that is on offer
+// counts as queued. Only under [DropOldest] it does not: there the queue holds as
+// many more, and the one on offer is not taken back.
+//
+// Under Block without a limit and without filters, the chan has a buffer of up
+// to 64 messages, which counts as a part of the queue. Later calls of SetFilters
+// do not reach into it; a subscriber that has filters when C is first called
+// has no such buffer.
+//
+// When the hub is closed, a reader still gets what is queued, and the hub's
+// Close waits for it. A reader that takes nothing for 100 milliseconds is given
+// up, or once it has taken something, one that takes nothing for a second: then the
+// chan is closed with what it holds, and the rest is left to Recv.
+//
+// A subscriber has C or Batches: C panics after Batches was called.
+func (s *Subscriber) C() <-chan Message {
+	f := s.feed.Load()
+	if f == nil {
+		f = s.startFeed(false)
+	}
+	if f.batches != nil {
+		panic(errTwoFeeds)
+	}
+	return f.singles
+}
+
+// Batches returns a chan that the messages come out of in batches, as RecvBatch
+// returns them, for use in a select statement. It is always the same one, and it is
+// closed when the subscriber or the hub is.
+//
+// A slice is shared with other subscribers: do not write to it. It stays as it is
+// until the next one is received; then its memory is used again.
+//
+// The first call starts a goroutine that receives for the chan; from then on the
+// other receive calls get what it has. The batch that is on offer counts as queued.
+// Only under [DropOldest] it does not: there the queue holds as many more, and those
+// on offer, at most a quarter of the queue and 64 messages, are not taken back. The
+// end is as with [Subscriber.C].
+//
+// A subscriber has C or Batches: Batches panics after C was called.
+func (s *Subscriber) Batches() <-chan []Message {
+	f := s.feed.Load()
+	if f == nil {
+		f = s.startFeed(true)
+	}
+	if f.batches == nil {
+		panic(errTwoFeeds)
+	}
+	return f.batches
+}
+
+const errTwoFeeds = "hub: C and Batches called on one subscriber"
+
+// startFeed makes the feed, unless another call is quicker.
+func (s *Subscriber) startFeed(batches bool) *feed {
+	f := newFeed(&s.receiver, s.channel.quit)
+	if !s.workers.enter() { // closed: what there is fits into one chan
+		f.holdAll(batches)
+		if !s.feed.CompareAndSwap(nil, f) {
+			return s.feed.Load()
 		}
-		if !r.wantsGaps || int32(offered-r.expected) <= 0 {
-			return false, nil
-		}
-		// Nothing is queued, so what had been offered before is lost.
-		r.expected, r.gap = offered, true
+		return f
 	}
-}
-
-// fromPipe takes what a receive from the pipe gave. It returns false if that was
-// the end of the queue.
-func (r *receiver) fromPipe(b batch, open bool) bool {
-	switch {
-	case open && b.n == 0: // there is something in the box
-	case open:
-		r.accept(b)
-	case r.out.next != nil:
-		r.out = r.out.next
-	case r.closed(): // look sees it
-	case len(r.waiting) > 0:
-		b, r.waiting = r.waiting[0], r.waiting[1:]
-		r.accept(b)
-	case r.wantsGaps && r.ord != r.expected:
-		r.expected, r.gap = r.ord, true
-	default:
-		return false
+	ahead := 0
+	if batches {
+		f.batches = make(chan []Message)
+	} else if s.policy == Block && s.blockFor == 0 && len(s.filters.Load().filters) == 0 {
+		// The channel may count a message twice that is moving from the queue to
+		// the buffer. That does no harm where it waits, but it could drop one.
+		// And nobody can look through a buffer that somebody else reads from.
+		ahead = min(s.limit/4, maxAhead)
 	}
-	return true
-}
-
-// accept makes b the current batch.
-func (r *receiver) accept(b batch) {
-	r.gap = r.wantsGaps && b.ord != r.expected
-	r.expected = b.ord + b.n
-	r.set(b.messages())
-	r.hold(b.slab)
-	if b.set != r.judge.number {
-		r.judge = r.filters.Load()
-		if b.set != r.judge.number {
-			r.rejudge()
-		}
+	f.singles = make(chan Message, ahead)
+	if !s.feed.CompareAndSwap(nil, f) {
+		s.workers.leave()
+		return s.feed.Load()
 	}
-}
-
-// hold keeps the slab of the next batch, and gives back the one before when that
-// is another: what was received from it may be written over now.
-func (r *receiver) hold(next *slab) {
-	if next != r.held.slab {
-		if r.keepLent {
-			r.lent = append(r.lent, r.held)
-		} else {
-			r.held.giveBack()
-		}
-		r.held = hold{slab: next}
-	}
-	r.held.n++
-}
-
-// handedOut ends the lease of what was handed out before the current batch.
-func (r *receiver) handedOut() {
-	for i := range r.lent {
-		r.lent[i].giveBack()
-	}
-	clear(r.lent)
-	r.lent = r.lent[:0]
-}
-
-func (h *hold) giveBack() {
-	if h.slab != nil {
-		h.slab.giveBack(h.n)
-	}
-}
-
-// refilter applies new filters to the current batch.
-func (r *receiver) refilter() {
-	if set := r.filters.Load(); set != r.judge {
-		r.judge = set
-		r.rejudge()
-	}
-}
-
-// rejudge removes what judge does not let through from the current batch.
-func (r *receiver) rejudge() {
-	rest := r.rest()
-	kept := make([]Message, 0, len(rest))
-	for i := range rest {
-		if r.judge.match(&rest[i]) {
-			kept = append(kept, rest[i])
-		}
-	}
-	n := len(rest) - len(kept)
-	r.set(kept)
-	r.took(n)
-	r.discarded.Add(uint64(n))
+	s.keepLent = batches
+	s.queue.ahead.Store(&f.singles)
+	s.alerts.Or(alertFeed)
+	go f.run(&s.workers) // Close and the hub's Close wait for workers
+	return f
 }

@@ -12,7 +12,7 @@ type slab struct {
 
 	// Of an inbox: what train.go needs, the state of the train that begins at
 	// each place, and how often the slab has come back.
-	trains []atomic.Uint64
+	states []atomic.Uint64
 	lives  uint64
 
 	// The senders': how many places are given away (which may run past the end),
@@ -52,11 +52,6 @@ func (p span) senders() []*sender { return p.slab.from[p.off : p.off+p.n] }
 func (p span) messages() []Message {
 	end := p.off + p.n
 	return p.slab.msgs[p.off:end:end]
-}
-
-// cut splits p behind its first k messages.
-func (p span) cut(k int) (head, tail span) {
-	return span{p.slab, p.off, uint32(k)}, span{p.slab, p.off + uint32(k), p.n - uint32(k)}
 }
 
 // meets reports whether q lies right behind p.
@@ -102,9 +97,9 @@ func (s *slab) giveBack(n int64) {
 	s.lives++
 	s.refs.Store(inUse)
 	s.head.Store(0)
-	for i := range s.trains {
-		if s.trains[i].Load() != 0 { // few are, and looking is much cheaper
-			s.trains[i].Store(0)
+	for i := range s.states {
+		if s.states[i].Load() != 0 { // few are, and looking is much cheaper
+			s.states[i].Store(0)
 		}
 	}
 	s.used.Store(0)

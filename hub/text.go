@@ -10,14 +10,6 @@ import (
 	"strings"
 )
 
-// errorBit marks an error frame in the eight-digit identifier of the text form
-// (CAN_ERR_FLAG of linux/can.h); extendedBit and remoteBit may stand beside it.
-const (
-	errorBit    = 1 << 29
-	remoteBit   = 1 << 30
-	extendedBit = 1 << 31
-)
-
 const upperHex = "0123456789ABCDEF"
 
 // String returns the frame in the form of candump -L and cansend: "123#AABB",

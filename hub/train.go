@@ -9,7 +9,7 @@ import "sync/atomic"
 // its state says how many they are. It costs the sender one compare-and-swap
 // instead of a chan operation, and the channel nothing.
 //
-// inbox.last is the train that may be added to. Who opens a train sets it to that
+// trains.last is the train that may be added to. Who opens a train sets it to that
 // train before putting it into the inbox, and whoever has put anything into the
 // inbox looks whether it names another train, and then clears it. So if last names
 // a train, then no call has returned yet that put something behind it: such a call
@@ -28,28 +28,35 @@ const (
 	trainState   = 1<<32 - 1 // the above; the lives are to the left of it
 )
 
+// trains are those of one inbox.
+type trains struct {
+	longest uint32 // how many messages a train may have
+	_       apart
+	last    atomic.Pointer[atomic.Uint64] // the train in the inbox that may be added to, or nil
+}
+
 // extend adds the message in p to the train in the inbox, if that is allowed.
-func (b *inbox) extend(p span) bool {
+func (t *trains) extend(p span) bool {
 	start := p.slab.head.Load()
-	train := &p.slab.trains[start]
-	if b.last.Load() != train {
+	train := &p.slab.states[start]
+	if t.last.Load() != train {
 		return false
 	}
 	state := train.Load()
 	n := uint32(state & trainState) // out of range if it is closed or pending, 0 in a slab that came back
-	return n > 0 && n < b.maxTrain && start+n == p.off && train.CompareAndSwap(state, state+1)
+	return n > 0 && n < t.longest && start+n == p.off && train.CompareAndSwap(state, state+1)
 }
 
-// openTrain makes a train of e, which is about to be put into the inbox, or
-// returns nil. When it is there, startTrain lets others add to it.
-func (b *inbox) openTrain(e *envelope) *atomic.Uint64 {
-	if e.request != nil || e.n >= b.maxTrain {
+// open makes a train of p, which is about to be put into the inbox, or returns
+// nil. When it is there, startTrain lets others add to it.
+func (t *trains) open(p span) *atomic.Uint64 {
+	if p.n >= t.longest {
 		return nil
 	}
-	train := &e.slab.trains[e.off]
-	train.Store(e.slab.lives<<32 | trainPending | uint64(e.n))
-	e.slab.head.Store(e.off)
-	b.last.Store(train)
+	train := &p.slab.states[p.off]
+	train.Store(p.slab.lives<<32 | trainPending | uint64(p.n))
+	p.slab.head.Store(p.off)
+	t.last.Store(train)
 	return train
 }
 
@@ -59,18 +66,19 @@ func startTrain(train *atomic.Uint64, lives uint64, n uint32) {
 
 // follow is called by whoever has put something into the inbox: a train, or nil
 // for anything else. Nothing may be added to what is before it.
-func (b *inbox) follow(train *atomic.Uint64) {
-	if b.last.Load() != train {
-		b.last.Store(nil)
+func (t *trains) follow(train *atomic.Uint64) {
+	if t.last.Load() != train {
+		t.last.Store(nil)
 	}
 }
 
-// closeTrain settles how many messages e has, once and for all.
-func (e *envelope) closeTrain() {
-	if e.n == 0 {
-		return
+// close returns p with what was added to it. Nothing is added any more.
+func (p span) close() span {
+	if p.n == 0 {
+		return p
 	}
-	if train := &e.slab.trains[e.off]; train.Load() != 0 {
-		e.n = uint32(train.Or(trainClosed) & trainLength)
+	if train := &p.slab.states[p.off]; train.Load() != 0 {
+		p.n = uint32(train.Or(trainClosed) & trainLength)
 	}
+	return p
 }
