@@ -131,9 +131,9 @@ func (o *owner) wait() {
 		if len(late.list) > 1 {
 			runtime.Gosched() // others are about to answer too: better serve them all at once
 		}
-		late.serveAnswers(&o.bell) // always: there is one token for all answers
-		if o.posted.Load() != nil {
-			o.control()
+		posted := o.posted.Load() != nil
+		o.control() // always: there is one token for all answers
+		if posted {
 			late.serveAll(time.Now())
 		}
 	case now := <-late.timer.C:
@@ -246,8 +246,12 @@ func (o *owner) report() {
 	o.ticks = o.ticks[:rest]
 }
 
-// control does what was posted, in the order of posting.
+// control hears those who have made room, and does what was posted, in
+// the order of posting.
 func (o *owner) control() {
+	if o.bell.answers.Load() != nil { // or they would be kept for ever
+		o.members.late.serveAnswers(&o.bell)
+	}
 	if o.posted.Load() == nil {
 		return
 	}

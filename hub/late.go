@@ -134,11 +134,11 @@ func (l *lateList) serve(m *member, now time.Time) {
 		}
 		m.tellStalled()
 	}
-	due := late.since.Add(time.Duration(late.told+1) * stallAfter)
+	patience := time.Duration(late.told+1) * stallAfter
 	if m.blockFor > 0 {
-		due = late.since.Add(m.blockFor)
+		patience = min(patience, m.blockFor)
 	}
-	if due.Before(l.due) {
+	if due := late.since.Add(patience); due.Before(l.due) {
 		l.due = due
 	}
 }

@@ -322,13 +322,13 @@ func (q *queue) stopAwaiting() {
 
 // took counts n messages as received, and answers the channel if it waits for that.
 func (q *queue) took(n int) {
-	if taken := q.taken.Add(uint64(n)); taken >= q.want.Load() {
-		q.tellRoom(taken)
+	if q.taken.Add(uint64(n)) >= q.want.Load() {
+		q.tellRoom()
 	}
 }
 
-func (q *queue) tellRoom(taken uint64) {
-	if want := q.want.Load(); taken < want || !q.want.CompareAndSwap(want, nobodyWaits) {
+func (q *queue) tellRoom() {
+	if want := q.want.Load(); q.taken.Load() < want || !q.want.CompareAndSwap(want, nobodyWaits) {
 		return
 	}
 	q.notStalled()

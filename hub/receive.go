@@ -17,13 +17,18 @@ func (s *Subscriber) Recv(ctx context.Context) (Message, error) {
 
 // next is Recv. The message is there until the next receive call.
 func (s *Subscriber) next(ctx context.Context) (*Message, error) {
+	r := &s.receiver
 	// First the alerts: with a feed the receiver is not ours.
-	if s.alerts.Load() != 0 {
-		if f := s.feed.Load(); f != nil {
-			return f.recv(ctx)
-		}
+	if r.alerts.Load() == 0 && r.pos < len(r.batch) && !r.gap {
+		m := &r.batch[r.pos]
+		r.pos++
+		r.took(1)
+		return m, nil
 	}
-	return s.recv(ctx)
+	if f := s.feed.Load(); f != nil {
+		return f.recv(ctx)
+	}
+	return r.recv(ctx)
 }
 
 // RecvBatch returns the next messages: at least one, and what else it can have
@@ -117,6 +122,7 @@ func (s *Subscriber) startFeed(batches bool) *feed {
 	f := newFeed(&s.receiver, s.channel.quit)
 	if !s.workers.enter() { // closed: what there is fits into one chan
 		f.holdAll(batches)
+		s.alerts.Or(alertFeed)
 		if !s.feed.CompareAndSwap(nil, f) {
 			return s.feed.Load()
 		}

@@ -62,12 +62,6 @@ var overflow = Message{ID: 0x004, Flags: Error, Len: 8, Data: [64]byte{1: 0x01}}
 // recv is Recv for who has the receiver. The message is there until the next
 // receive call.
 func (r *receiver) recv(ctx context.Context) (*Message, error) {
-	if r.alerts.Load() == 0 && r.pos < len(r.batch) && !r.gap {
-		m := &r.batch[r.pos]
-		r.pos++
-		r.took(1)
-		return m, nil
-	}
 	if err := r.wait(ctx, 1); err != nil {
 		return &nothing, err
 	}
