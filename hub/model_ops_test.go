@@ -105,7 +105,7 @@ var modelKinds = func() (kinds []string) {
 		weight int
 	}{
 		{"send", 10}, {"recv", 9}, {"batch", 4}, {"recvBatch", 4}, {"wait", 4}, {"burst", 4},
-		{"filters", 4}, {"open", 4}, {"close", 2}, {"reader", 2}, {"c", 2},
+		{"filters", 4}, {"open", 4}, {"close", 2}, {"reader", 2}, {"c", 2}, {"batches", 2},
 		{"cancel", 1}, {"sleep", 1}, {"bad", 1},
 	} {
 		kinds = append(kinds, slices.Repeat([]string{k.kind}, k.weight)...)
@@ -282,9 +282,9 @@ func (r *modelRunner) do(op modelOp) error {
 			r.logf("%s %s %d times", s.name, op.kind, op.n)
 			return r.read(s, op.n, op.kind == "recvBatch")
 		}
-	case "c":
+	case "c", "batches":
 		if s.reader == nil {
-			return r.startFeed(s)
+			return r.startFeed(s, op.kind == "batches")
 		}
 	case "reader":
 		return r.startReader(s)
@@ -496,6 +496,20 @@ func (r *modelRunner) readOnce(ctx context.Context, s *modelSub, batch bool) err
 				err = ctx.Err()
 			}
 		}
+	case s.outs != nil && s.handed%2 == 0:
+		select {
+		case msgs, ok := <-s.outs:
+			if got = msgs; !ok {
+				err = hub.ErrClosed
+			}
+		case <-ctx.Done():
+			select { // both were ready
+			case got = <-s.outs:
+			default:
+				err = ctx.Err()
+			}
+		}
+		s.batch = modelBatch{got, slices.Clone(got)}
 	default:
 		var m hub.Message
 		m, err = s.s.Recv(ctx)
@@ -512,7 +526,7 @@ func (r *modelRunner) readOnce(ctx context.Context, s *modelSub, batch bool) err
 		return errModelDone
 	case err != nil:
 		return fmt.Errorf("%s: receiving failed: %w", s.name, err)
-	case !due || batch && s.out != nil:
+	case !due || s.outs != nil || batch && s.out != nil:
 		// It may have made room by throwing away what the filters refuse, or by
 		// emptying the chan, and what came then is in got too.
 		synctest.Wait()
@@ -525,7 +539,7 @@ func (r *modelRunner) readOnce(ctx context.Context, s *modelSub, batch bool) err
 			return err
 		}
 	}
-	if batch && s.opts.Policy == hub.DropOldest && got[0].Seq != 0 && s.out == nil && !s.loose {
+	if batch && s.opts.Policy == hub.DropOldest && got[0].Seq != 0 && !s.fed() && !s.loose {
 		// All up to the next loss, and it has looked what follows that.
 		for len(s.items) > 0 && !s.items[0].lost {
 			if s.items[0].must() {
@@ -547,15 +561,20 @@ func (r *modelRunner) readOnce(ctx context.Context, s *modelSub, batch bool) err
 	return nil
 }
 
-func (r *modelRunner) startFeed(s *modelSub) error {
-	if s.out != nil {
+func (r *modelRunner) startFeed(s *modelSub, batches bool) error {
+	if s.fed() {
 		return nil
 	}
 	if err := s.endBatch(); err != nil {
 		return err
 	}
-	r.logf("%s C", s.name)
-	s.out = s.s.C()
+	if batches {
+		r.logf("%s Batches", s.name)
+		s.outs = s.s.Batches()
+	} else {
+		r.logf("%s C", s.name)
+		s.out = s.s.C()
+	}
 	s.ahead = cap(s.out)
 	s.setLoose()
 	return nil
@@ -622,7 +641,7 @@ func (r *modelRunner) setFilters(s *modelSub, filters []hub.Filter) error {
 		return fmt.Errorf("%s: SetFilters waited %v", s.name, d)
 	}
 	s.setFilters(filters)
-	s.haveRead = s.out != nil
+	s.haveRead = s.fed()
 	c.order = append(c.order, &modelEntry{sub: s, filters: filters})
 	c.control += 2
 	return nil
@@ -924,8 +943,11 @@ func (r *modelRunner) finish(end modelEnd) error {
 func (r *modelRunner) closeHub() error {
 	most := time.Duration(0)
 	for _, s := range r.subs {
-		if s.out != nil {
-			most = time.Second
+		if s.fed() {
+			most = max(most, time.Second/10)
+		}
+		if s.fed() && s.reader != nil { // it may take one while the hub closes
+			most = 1100 * time.Millisecond
 		}
 	}
 	before := time.Now()
@@ -946,13 +968,26 @@ func (r *modelRunner) drain(s *modelSub, mode int) error {
 	if err := s.endBatch(); err != nil {
 		return err
 	}
-	if mode == 3 && s.out == nil {
-		s.out = s.s.C()
+	if mode == 3 && !s.fed() {
+		if len(s.items)%2 == 0 {
+			s.out = s.s.C()
+		} else {
+			s.outs = s.s.Batches()
+		}
 	}
 	if mode >= 2 && s.out != nil {
 		for m := range s.out {
 			if err := s.sees(m); err != nil {
 				return err
+			}
+		}
+	}
+	if mode >= 2 && s.outs != nil {
+		for msgs := range s.outs {
+			for _, m := range msgs {
+				if err := s.sees(m); err != nil {
+					return err
+				}
 			}
 		}
 	}

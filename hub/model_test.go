@@ -94,7 +94,8 @@ type modelSub struct {
 
 	calls  []*modelCall // running
 	reader *modelReader // a Recv that waits
-	out    <-chan hub.Message
+	out    <-chan hub.Message   // of C, or nil
+	outs   <-chan []hub.Message // of Batches, or nil
 	ahead  int // the size of its buffer
 	batch  modelBatch
 
@@ -268,12 +269,11 @@ func (s *modelSub) mayBeLate() bool {
 }
 
 func (s *modelSub) mustBeLate() bool {
-	room := s.opts.Queue
-	if s.out != nil {
-		room++ // one is on offer
-	}
-	return s.opts.Policy == hub.Block && s.count((*modelItem).must) > room
+	return s.opts.Policy == hub.Block && s.count((*modelItem).must) > s.opts.Queue
 }
+
+// fed reports whether a goroutine receives for C or Batches.
+func (s *modelSub) fed() bool { return s.out != nil || s.outs != nil }
 
 // due reports whether a receive call must have something to return.
 func (s *modelSub) due() bool {
