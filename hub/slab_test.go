@@ -64,6 +64,8 @@ func TestMemoryThatCameBackHoldsNothingThatIsStillToCome(t *testing.T) {
 	watch("Recv", false, one(open(nil)))
 	watch("RecvBatch", false, batches(open(nil)))
 	watch("C", false, func() ([]hub.Message, error) { return []hub.Message{<-viaC}, nil })
+	inBatches := open(nil).Batches()
+	watch("Batches", false, func() ([]hub.Message, error) { return <-inBatches, nil })
 	watch("Recv with filters", true, one(open(&hub.SubscriberOptions{Filters: []hub.Filter{{ID: 2, Mask: 2}, {ID: 1, Mask: 3}}})))
 	watch("Recv under DropOldest", true, one(open(&hub.SubscriberOptions{Policy: hub.DropOldest, Queue: 8})))
 	watch("RecvBatch under DropOldest", true, batches(open(&hub.SubscriberOptions{Policy: hub.DropOldest, Queue: 300})))
@@ -136,6 +138,12 @@ func TestMessagesMakeNoGarbage(t *testing.T) {
 			n -= len(msgs)
 		}
 	}
+	fromBatches := func(t *testing.T, rx *hub.Subscriber) {
+		in := rx.Batches()
+		for n := rx.Stats().Queued; n > 0; {
+			n -= len(<-in)
+		}
+	}
 	odd := []hub.Filter{{ID: 1, Mask: 1}}
 	for _, c := range []struct {
 		name    string
@@ -147,6 +155,7 @@ func TestMessagesMakeNoGarbage(t *testing.T) {
 		{"Send, Recv", 1, one, hub.SubscriberOptions{}, recv},
 		{"Send of several, Recv", 3, one, hub.SubscriberOptions{}, recv},
 		{"SendBatch, RecvBatch", 1, many, hub.SubscriberOptions{}, recvBatch},
+		{"SendBatch, Batches", 1, many, hub.SubscriberOptions{}, fromBatches},
 		{"SendBatch that does not fit at the end of a slab, RecvBatch", 1, batches(30, 30, 30), hub.SubscriberOptions{}, recvBatch},
 		{"Send, Recv under DropOldest", 1, one, hub.SubscriberOptions{Policy: hub.DropOldest}, recv},
 		{"Send, Recv with filters", 2, one, hub.SubscriberOptions{Filters: odd}, recv},
