@@ -171,12 +171,7 @@ var bareSelect = &contender{
 	open: func(j *job) (system, error) {
 		return &bareSelects{bareChans: openBare(j, queueSize), ended: make(chan struct{})}, nil
 	},
-	cannot: func(j *job) string {
-		if !j.selects {
-			return "only where subscribers receive in a select"
-		}
-		return ""
-	},
+	cannot: onlySelects,
 }
 
 type bareSelects struct {

@@ -292,7 +292,7 @@ func good(ct *contender) float64 {
 	switch ct {
 	case einride:
 		return 100 // lossy: it does not count
-	case hubRecv, hubBatch, hubChan:
+	case hubRecv, hubBatch, hubChan, hubSelect, hubBatchSelect:
 		return 20
 	}
 	return 0.5

@@ -7,8 +7,8 @@ import (
 	"github.com/canhub-go/canhub/hub"
 )
 
-// The hub, three times: its calls for single messages, for batches, and its
-// chan. Publishers are subscribers that only send; every queue has the default
+// The hub, five times: its calls for single messages, for batches, its chan, and
+// its chan of batches, fed by either. Publishers are subscribers that only send; every queue has the default
 // size, and every policy is Block.
 var (
 	hubRecv = &contender{
@@ -18,7 +18,7 @@ var (
 		open:  func(j *job) (system, error) { return openHub(j) },
 		cannot: func(j *job) string {
 			if j.selects {
-				return "no chan to select on; C() is for that"
+				return noChan
 			}
 			return ""
 		},
@@ -34,7 +34,7 @@ var (
 		},
 		cannot: func(j *job) string {
 			if j.selects {
-				return "no chan to select on; C() is for that"
+				return noChan
 			}
 			return ""
 		},
@@ -55,7 +55,33 @@ var (
 			return c, nil
 		},
 	}
+	hubSelect = &contender{
+		name:   "hub Send/Batches",
+		kind:   hubKind,
+		about:  "subscribers receive from the chan of batches that Batches returns; every message is still looked at. Only where subscribers receive in a select",
+		open:   func(j *job) (system, error) { return openHubSelects(j) },
+		cannot: onlySelects,
+	}
+	hubBatchSelect = &contender{
+		name:  "hub SendBatch/Batches",
+		kind:  hubKind,
+		about: fmt.Sprintf("the same, and publishers hand over %d messages at a time", batchSize),
+		open: func(j *job) (system, error) {
+			h, err := openHubSelects(j)
+			return &hubBatchSelects{h}, err
+		},
+		cannot: onlySelects,
+	}
 )
+
+const noChan = "no chan to select on; C() and Batches() are for that"
+
+func onlySelects(j *job) string {
+	if !j.selects {
+		return "only where subscribers receive in a select"
+	}
+	return ""
+}
 
 const batchSize = 64
 
@@ -155,13 +181,8 @@ func (h *hubBatches) receive(s int, c *checker) error {
 		if err != nil {
 			return err
 		}
-		for i := range batch {
-			if c.see(&batch[i]) {
-				if more := len(batch) - 1 - i; more > 0 {
-					return fmt.Errorf("%d messages behind the last", more)
-				}
-				return nil
-			}
+		if done, err := c.seeAll(batch); done {
+			return err
 		}
 	}
 }
@@ -173,3 +194,44 @@ type hubChans struct {
 
 func (h *hubChans) receive(s int, c *checker) error  { return h.queues.receive(s, c) }
 func (h *hubChans) recv(s int, m *hub.Message) error { return h.queues.recv(s, m) }
+
+type hubSelects struct {
+	*hubSystem
+	j    *job
+	outs []<-chan []hub.Message
+}
+
+func openHubSelects(j *job) (*hubSelects, error) {
+	h, err := openHub(j)
+	if err != nil {
+		return nil, err
+	}
+	c := &hubSelects{hubSystem: h, j: j}
+	for _, rx := range h.rx {
+		c.outs = append(c.outs, rx.Batches())
+	}
+	return c, nil
+}
+
+func (h *hubSelects) receive(s int, c *checker) error {
+	out, other := h.outs[s], h.j.others[s]
+	for {
+		select {
+		case batch, ok := <-out:
+			if !ok {
+				return errEnded
+			}
+			if done, err := c.seeAll(batch); done {
+				return err
+			}
+		case <-other:
+			return errEnded
+		}
+	}
+}
+
+type hubBatchSelects struct{ *hubSelects }
+
+func (h *hubBatchSelects) publish(p int, from, to uint64) error {
+	return (&hubBatches{h.hubSystem}).publish(p, from, to)
+}

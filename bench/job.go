@@ -77,6 +77,19 @@ func (c *checker) see(m *hub.Message) bool {
 	return c.left == 0
 }
 
+// seeAll is see for several messages. There must be none behind the last.
+func (c *checker) seeAll(batch []hub.Message) (done bool, err error) {
+	for i := range batch {
+		if c.see(&batch[i]) {
+			if more := len(batch) - 1 - i; more > 0 && !c.bad {
+				err = fmt.Errorf("%d messages behind the last", more)
+			}
+			return true, err
+		}
+	}
+	return false, nil
+}
+
 // err tells what was wrong when the subscriber stopped.
 func (c *checker) err() error {
 	if c.left == 0 {

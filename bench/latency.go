@@ -103,12 +103,17 @@ var (
 	oneBus = tripForm{"on one bus", onOneBus, func(ct *contender) bool {
 		// Who publishes with watermill waits here until it has itself acknowledged
 		// what it publishes.
-		return ct.measure == nil && ct.kind != floor && ct != bareSelect && ct != hubBatch && ct != watermillChannel
+		return ct.measure == nil && ct.kind != floor && ct != bareSelect && !takesBatches(ct) && ct != watermillChannel
 	}}
 	twoLinks = tripForm{"a link there and one back", onTwoLinks, func(ct *contender) bool {
-		return ct.measure == nil && ct != bare && ct != bareSelect && ct != hubBatch
+		return ct.measure == nil && ct != bare && ct != bareSelect && !takesBatches(ct)
 	}}
 )
+
+// takesBatches tells of the hub's contenders which do not go a message at a time.
+func takesBatches(ct *contender) bool {
+	return ct == hubBatch || ct == hubSelect || ct == hubBatchSelect
+}
 
 // trips has two nodes answer each other for about d, and returns the time of
 // each round trip in nanoseconds, sorted.

@@ -32,6 +32,11 @@ func marks() []mark {
 		// that can be ended too.
 		beside("select 8", hubChan, bareSelect, 1.2),
 		beside("select 64", hubChan, bareSelect, 1.2),
+		// Batches in a select loop, beside bare select loops.
+		ratio("select 8", hubSelect, 6),
+		ratio("select 64", hubSelect, 10),
+		ratio("select 8", hubBatchSelect, 15),
+		ratio("select 64", hubBatchSelect, 20),
 		ratio("fan-in 64", hubRecv, 0.8),
 		{"round trip on one bus, " + hubRecv.name + ": median beside two bare chans", 3, true, func(r *results) (float64, string, bool) {
 			t := r.trips[hubRecv.name]

@@ -17,6 +17,7 @@ var workloads = []workload{
 	{"8 x 8", job{publishers: 8, subscribers: 8}},
 	{"filter 8", job{publishers: 1, subscribers: 8, filtered: true}},
 	{"filter 64", job{publishers: 1, subscribers: 64, filtered: true}},
+	{"select 1", job{publishers: 1, subscribers: 1, selects: true}},
 	{"select 8", job{publishers: 1, subscribers: 8, selects: true}},
 	{"select 64", job{publishers: 1, subscribers: 64, selects: true}},
 }
@@ -37,7 +38,7 @@ var otherWorkloads = []string{roundTrip, openClose, neighbours, idle, udpMultica
 func contenders(python string) []*contender {
 	return []*contender{
 		bare,
-		hubRecv, hubBatch, hubChan,
+		hubRecv, hubBatch, hubChan, hubSelect, hubBatchSelect,
 		bareSelect, chatHub, mutexHub,
 		cskr, dustin, moby, asaskevich, tailscale, watermillChannel, natsServer,
 		pythonCan(python), einride,
