@@ -144,6 +144,30 @@ func measureCrowd(channels int) (c crowd, err error) {
 	return c, nil
 }
 
+// measureBigQueue returns the bytes that a subscriber with the largest queue costs
+// when it is opened.
+func measureBigQueue() (float64, error) {
+	const subscribers = 8
+	h := hub.New(nil)
+	defer h.Close()
+	if _, err := h.Open("can0", nil); err != nil {
+		return 0, err
+	}
+	subs := make([]*hub.Subscriber, subscribers)
+	before := memory()
+	for i := range subs {
+		var err error
+		if subs[i], err = h.Open("can0", &hub.SubscriberOptions{Queue: largestQueue}); err != nil {
+			return 0, err
+		}
+	}
+	bytes := float64(memory()-before) / subscribers
+	runtime.KeepAlive(subs)
+	return max(0, bytes), nil
+}
+
+const largestQueue = 1 << 20
+
 // memory returns the bytes of heap and stacks in use.
 func memory() int64 {
 	runtime.GC()

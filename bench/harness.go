@@ -129,7 +129,7 @@ func (h *harness) run(ct *contender, j job, n uint64, beside func(system, <-chan
 	sys.close()
 	deliveries := uint64(0)
 	for s := range j.subscribers {
-		deliveries += n * uint64(j.publishers) / j.step(s)
+		deliveries += n * j.sources() / j.step(s)
 	}
 	o.rate = float64(deliveries) / took.Seconds()
 	return o, nil
@@ -152,7 +152,7 @@ func (h *harness) round(sys system, j *job, checkers []*checker, from, to uint64
 	}
 	behind.Store(int64(len(checkers)))
 	for s, c := range checkers {
-		c.left = (to - from) * uint64(j.publishers) / c.step
+		c.left = (to - from) * j.sources() / c.step
 		wg.Go(func() {
 			err := sys.receive(s, c)
 			if err == nil {
@@ -220,7 +220,7 @@ func (h *harness) count(key string, ct *contender, j job) (uint64, error) {
 func deliveriesPerRound(j *job) float64 {
 	sum := 0.0
 	for s := range j.subscribers {
-		sum += float64(j.publishers) / float64(j.step(s))
+		sum += float64(j.sources()) / float64(j.step(s))
 	}
 	return sum
 }

@@ -16,6 +16,7 @@ type job struct {
 
 	filtered bool // every second subscriber wants only the even identifiers
 	selects  bool // subscribers receive in a select with a second case
+	paired   bool // subscriber n wants only what publisher n sends
 
 	// What the select loops also watch: each a chan of its own, as a ticker is. All
 	// of them on one chan would fight for its lock, and that would be measured.
@@ -31,6 +32,14 @@ func (j *job) step(s int) uint64 {
 		return 2
 	}
 	return 1
+}
+
+// sources is how many publishers each subscriber receives from.
+func (j *job) sources() uint64 {
+	if j.paired {
+		return 1
+	}
+	return uint64(j.publishers)
 }
 
 // stamp makes m the nth message of publisher p: n and p are its data, and its

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"time"
@@ -46,7 +47,18 @@ func onOneBus(ct *contender) (a, b endpoint, end func(), err error) {
 		}
 		return node(0), node(1), both.close, nil
 	}
+	return onOneHub(ct, 0)
+}
+
+// onOneHub opens two nodes on one channel of a hub, and senders more that only
+// send, and do not.
+func onOneHub(ct *contender, senders int) (a, b endpoint, end func(), err error) {
 	h := hub.New(nil)
+	for range senders {
+		if _, err := h.Open("can0", &hub.SubscriberOptions{SendOnly: true}); err != nil {
+			return a, b, nil, err
+		}
+	}
 	for _, e := range []*endpoint{&a, &b} {
 		s, err := h.Open("can0", nil)
 		if err != nil {
@@ -185,4 +197,40 @@ type trip struct {
 	p50, p99  series // nanoseconds
 	p99Ratios series
 	err       error
+}
+
+// besideSenders is the round trip of two nodes on a channel with many others that
+// only send, and are idle.
+type besideSenders struct {
+	senders       int
+	with, without series // medians, nanoseconds
+	ratios        series // with / the mean of those without just before and after
+}
+
+func (b *benchmark) besideSenders() (*besideSenders, error) {
+	v := &besideSenders{senders: b.senders}
+	measure := func(senders int) (float64, error) {
+		f := tripForm{"", func(ct *contender) (endpoint, endpoint, func(), error) { return onOneHub(ct, senders) }, nil}
+		ns, err := trips(f, hubRecv, b.target)
+		return percentile(ns, 50), err
+	}
+	before, err := measure(0)
+	if err != nil {
+		return nil, err
+	}
+	for range b.repeats {
+		with, err := measure(b.senders)
+		if err != nil {
+			return nil, err
+		}
+		after, err := measure(0)
+		if err != nil {
+			return nil, err
+		}
+		v.with, v.without = append(v.with, with), append(v.without, after)
+		v.ratios = append(v.ratios, with/math.Sqrt(before*after))
+		before = after
+	}
+	fmt.Fprintf(b.log, "  %d of them: %s us, %s of without\n", v.senders, number(v.with.median()/1000), v.ratios)
+	return v, nil
 }

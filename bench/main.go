@@ -39,6 +39,13 @@ func main() {
 		}
 		return
 	}
+	if line := os.Getenv(oneRunEnv); line != "" {
+		if err := oneRunMain(line); err != nil {
+			fmt.Fprintln(os.Stderr, "one run:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return
@@ -80,12 +87,14 @@ func run(args []string, stdout, stderr io.Writer) error {
 		python:      *python,
 		virtualcan:  *original,
 		remoteCrowd: 1000,
+		senders:     10_000,
+		runs:        10,
 		day:         24 * time.Hour,
 		log:         stderr,
 	}
 	if *quick {
 		b.repeats, b.channels, b.day = 1, 1000, 10*time.Minute
-		b.remoteCrowd = 10
+		b.remoteCrowd, b.senders, b.runs = 10, 100, 2
 		b.target, b.fixed, b.patience = 5*time.Millisecond, 128, 10*time.Second
 	}
 	if *only != "" {

@@ -38,6 +38,13 @@ func marks() []mark {
 		ratio("select 8", hubBatchSelect, 15),
 		ratio("select 64", hubBatchSelect, 20),
 		ratio("fan-in 64", hubRecv, 0.8),
+		{fmt.Sprintf("fan-out 1, %s: the least of ten runs", hubRecv.name), 1, false, func(r *results) (float64, string, bool) {
+			if len(r.runs) == 0 {
+				return 0, "", false
+			}
+			least, middle, most := spread(r.runs, recvOf)
+			return least, fmt.Sprintf("median %s, most %s", number(middle), number(most)), true
+		}},
 		{"round trip on one bus, " + hubRecv.name + ": median beside two bare chans", 3, true, func(r *results) (float64, string, bool) {
 			t := r.trips[hubRecv.name]
 			if t == nil || t.err != nil {
@@ -46,6 +53,23 @@ func marks() []mark {
 			return t.ratios.median(), "", true
 		}},
 	}
+	all = append(all,
+		mark{"round trip beside idle subscribers that only send: with / without", 1.2, true, func(r *results) (float64, string, bool) {
+			if r.senders == nil {
+				return 0, "", false
+			}
+			return r.senders.ratios.median(), "", true
+		}},
+		mark{"bridge between two hubs: both ways / one way", 0.5, false, func(r *results) (float64, string, bool) {
+			if r.bridge == nil {
+				return 0, "", false
+			}
+			if r.bridge.dropped != "" {
+				return 0, "messages were dropped", true
+			}
+			return r.bridge.ratios.median(), "", true
+		}},
+	)
 	for _, w := range workloads {
 		all = append(all, fasterThanLibraries(w))
 	}
@@ -70,6 +94,9 @@ func marks() []mark {
 				return 0, "", false
 			}
 			return math.Round(100*r.crowd.goroutines) / 100, "", true // but for those of the runtime
+		}},
+		mark{"subscriber with the largest queue, opened: KiB", 64, true, func(r *results) (float64, string, bool) {
+			return r.big / 1024, "", r.big > 0
 		}},
 	)
 }

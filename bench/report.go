@@ -58,8 +58,10 @@ func (r *results) report(verdicts []verdict, args []string) ([]byte, error) {
 		return number(c.rates.median() / 1e6)
 	})
 
+	r.runsTable(p)
 	r.tripTable(p)
 	r.comingTable(p)
+	r.bridgeTable(p)
 	r.remoteTable(p)
 	r.virtualcanTable(p)
 	r.rest(p)
@@ -187,6 +189,11 @@ func (r *results) tripTable(p printf) {
 		}
 	}
 	p("\n")
+	if v := r.senders; v != nil {
+		p("On one bus with %d more subscribers that only send, and are idle: %s us in the median with %s, and %s without;\n",
+			v.senders, number(v.with.median()/1000), hubRecv.name, number(v.without.median()/1000))
+		p("the ratio is %s.\n\n", v.ratios)
+	}
 }
 
 func (r *results) comingTable(p printf) {
@@ -216,6 +223,9 @@ func (r *results) rest(p printf) {
 		p("## %d idle channels with one subscriber each\n\n", c.channels)
 		p("Opened in %.2f s, closed in %.2f s. Each is %.1f KiB of heap and stack and %.2f goroutines.\n\n",
 			c.open.Seconds(), c.close.Seconds(), c.bytes/1024, c.goroutines)
+	}
+	if r.big > 0 {
+		p("A subscriber with the largest queue, of %d messages, is %.1f KiB when it is opened.\n\n", largestQueue, r.big/1024)
 	}
 	if len(r.day) > 0 {
 		p("## Fake time\n\n")

@@ -21,7 +21,11 @@ type results struct {
 	links   map[string]*trip // a link there and one back
 	comings map[string]*coming
 	kept    map[string]series // by name of nuisance
+	senders *besideSenders
+	runs    []oneRun
+	bridge  *busy
 	crowd   *crowd
+	big     float64 // bytes of a subscriber with the largest queue
 	relays  *relays
 	vcan    *vcanRates
 	day     series // seconds
@@ -48,6 +52,8 @@ type benchmark struct {
 	python      string // an interpreter
 	virtualcan  string // virtualcan's own server, or ""
 	remoteCrowd int    // idle clients
+	senders     int    // idle ones beside a round trip
+	runs        int    // processes of their own
 }
 
 // only keeps the contenders and workloads that the words are part of the names
@@ -123,6 +129,12 @@ func (b *benchmark) run() *results {
 		switch o {
 		case roundTrip:
 			b.roundTrips(r)
+		case idleSenders:
+			r.senders, err = b.besideSenders()
+		case tenRuns:
+			r.runs, err = b.separateRuns(b.runs)
+		case busyBridge:
+			r.bridge, err = b.busyBridge()
 		case openClose:
 			b.openClose(r)
 		case neighbours:
@@ -135,6 +147,10 @@ func (b *benchmark) run() *results {
 				if !c.closedCleanly {
 					err = errors.New("goroutines are left after Close")
 				}
+			}
+		case bigQueue:
+			if r.big, err = measureBigQueue(); err == nil {
+				fmt.Fprintf(b.log, "  %.1f KiB\n", r.big/1024)
 			}
 		case remoteServer:
 			err = b.remotes(r)

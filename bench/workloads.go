@@ -24,15 +24,19 @@ var workloads = []workload{
 
 // The other workloads have figures of their own.
 const (
-	roundTrip  = "round trip"
-	openClose  = "open and close"
-	neighbours = "neighbours"
-	idle       = "idle channels"
-	fakeDay    = "fake day"
+	roundTrip   = "round trip"
+	idleSenders = "idle senders"
+	tenRuns     = "ten runs"
+	busyBridge  = "busy bridge"
+	openClose   = "open and close"
+	neighbours  = "neighbours"
+	idle        = "idle channels"
+	bigQueue    = "big queue"
+	fakeDay     = "fake day"
 	// and udpMulticast
 )
 
-var otherWorkloads = []string{roundTrip, openClose, neighbours, idle, udpMulticast, remoteServer, virtualcanServer, fakeDay}
+var otherWorkloads = []string{roundTrip, idleSenders, tenRuns, busyBridge, openClose, neighbours, idle, bigQueue, udpMulticast, remoteServer, virtualcanServer, fakeDay}
 
 // contenders returns all, the floor first.
 func contenders(python string) []*contender {
