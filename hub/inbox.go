@@ -72,7 +72,9 @@ var (
 
 func (b *inbox) init(places int) {
 	b.in = make(chan envelope, places)
-	b.trains.longest = uint32(places / 4)
+	if places >= 4 { // or else somebody wants it short
+		b.trains.longest = maxTrain
+	}
 	b.bell.rung = make(chan struct{}, 1)
 }
 

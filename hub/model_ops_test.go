@@ -303,7 +303,7 @@ func (r *modelRunner) open(op modelOp) error {
 	i := slices.IndexFunc(r.chans, func(c *modelChan) bool { return c.name == name })
 	if i < 0 {
 		i = len(r.chans)
-		r.chans = append(r.chans, &modelChan{name: name, inbox: 64})
+		r.chans = append(r.chans, &modelChan{name: name, inbox: 8})
 	}
 	c := r.chans[i]
 	full := c.inboxAtMost() >= c.inbox

@@ -92,11 +92,11 @@ type modelSub struct {
 	dropped   uint64
 	haveRead  bool // since the last look at its Stats
 
-	calls  []*modelCall // running
-	reader *modelReader // a Recv that waits
+	calls  []*modelCall         // running
+	reader *modelReader         // a Recv that waits
 	out    <-chan hub.Message   // of C, or nil
 	outs   <-chan []hub.Message // of Batches, or nil
-	ahead  int // the size of its buffer
+	ahead  int                  // the size of its buffer
 	batch  modelBatch
 
 	// A drop policy with somebody who takes messages off the queue all the time:

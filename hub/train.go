@@ -28,9 +28,12 @@ const (
 	trainState   = 1<<32 - 1 // the above; the lives are to the left of it
 )
 
+// maxTrain is how many messages a train may have.
+const maxTrain = 64
+
 // trains are those of one inbox.
 type trains struct {
-	longest uint32 // how many messages a train may have
+	longest uint32 // maxTrain, or 0 for no trains
 	_       apart
 	last    atomic.Pointer[atomic.Uint64] // the train in the inbox that may be added to, or nil
 }
