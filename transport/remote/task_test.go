@@ -50,7 +50,7 @@ func TestPeriodicMessages(t *testing.T) {
 		t.Errorf("Update after Stop: %v", err)
 	}
 
-	short, err := b.SendPeriodic(ctx, hub.Std(1), 20*time.Millisecond, 30*time.Millisecond)
+	short, err := b.SendPeriodic(ctx, hub.Std(1), 200*time.Millisecond, 350*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}
