@@ -30,11 +30,11 @@ func heap() int64 {
 func wantHeap(t *testing.T, what string, before, limit int64) {
 	t.Helper()
 	var more int64
-	for range 100 {
+	for range 20 {
 		if more = heap() - before; more <= limit {
 			return
 		}
-		time.Sleep(time.Millisecond) // of real time, and only where something is wrong
+		time.Sleep(time.Millisecond) // of real time, where something is not let go yet
 	}
 	t.Errorf("%s: %d KiB are in use, want %d at most", what, more>>10, limit>>10)
 }
@@ -43,7 +43,7 @@ func wantHeap(t *testing.T, what string, before, limit int64) {
 func wantGone(t *testing.T, what string, all []weak.Pointer[hub.Subscriber]) {
 	t.Helper()
 	left := 0
-	for range 100 {
+	for range 20 {
 		runtime.GC()
 		left = 0
 		for _, p := range all {
