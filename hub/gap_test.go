@@ -86,6 +86,7 @@ func TestAGapIsToldBeforeTheMessagesBehindIt(t *testing.T) {
 				}
 			}
 			t.Run(tt.name+"/"+way, func(t *testing.T) {
+				noSpin(t)
 				inBubble(t, func(t *testing.T, h *hub.Hub) {
 					tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
 					rx := openOn(t, h, "can0", &tt.o)
@@ -139,6 +140,7 @@ func TestAGapIsToldBeforeTheMessagesBehindIt(t *testing.T) {
 func TestALossWhileAGapIsToldIsToldAsWell(t *testing.T) {
 	for _, way := range ways[:2] {
 		t.Run(way.name, func(t *testing.T) {
+			noSpin(t)
 			inBubble(t, func(t *testing.T, h *hub.Hub) {
 				tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
 				rx := openOn(t, h, "can0", &hub.SubscriberOptions{Queue: 3, Policy: hub.DropOldest, ErrorFrames: true})

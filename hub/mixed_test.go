@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,9 +19,9 @@ import (
 // receives is worked out: which messages, in which order, with which numbers,
 // times and marks, and that nobody's copy has anything of another's.
 func TestMixedTrafficIsWhatWasSentForEverybody(t *testing.T) {
-	noSpin(t)
-	for seed := range uint64(40) {
+	for seed := range uint64(16) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			noSpin(t)
 			inBubble(t, func(t *testing.T, h *hub.Hub) {
 				rnd := rand.New(rand.NewPCG(seed, 3))
 				createOn(t, h, "can0", 4096)
@@ -185,7 +186,8 @@ func TestMixedTrafficIsWhatWasSentForEverybody(t *testing.T) {
 					if err != context.Canceled {
 						t.Errorf("%s: receiving ended with %v", node.o.Name, err)
 					}
-					if diff := cmp.Diff(want, got); diff != "" {
+					if !slices.Equal(want, got) { // cmp takes long for so many
+						diff := cmp.Diff(want, got)
 						t.Errorf("%s (-want +got):\n%.3000s", node.o.Name, diff)
 					}
 					sent := uint64(0)

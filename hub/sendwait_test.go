@@ -33,7 +33,6 @@ func missedBy(t *testing.T, err error) []string {
 // The messages of others wait in the inbox together with that of a SendWait. Who
 // misses those is not named, who misses this one is, and once.
 func TestSendWaitNamesOnlyWhoMissedItsMessage(t *testing.T) {
-	noSpin(t)
 	only1 := []hub.Filter{only(1)}
 	only2 := []hub.Filter{only(2)}
 	open := map[string]hub.SubscriberOptions{
@@ -51,6 +50,7 @@ func TestSendWaitNamesOnlyWhoMissedItsMessage(t *testing.T) {
 		for _, after := range []int{0, 1, 5} { // and behind it
 			for _, batch := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%d before and %d behind, batch %v", before, after, batch), func(t *testing.T) {
+					noSpin(t)
 					inBubble(t, func(t *testing.T, h *hub.Hub) {
 						release := held(t, h, 4096)
 						tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true, Name: "sender"})

@@ -15,7 +15,6 @@ import (
 // no time passes, as long as everybody receives. A timer that looks after it
 // would make it late by as much.
 func TestABlockedChannelGoesOnWhenThereIsRoom(t *testing.T) {
-	noSpin(t)
 	limit := func(queue int) hub.SubscriberOptions {
 		return hub.SubscriberOptions{Queue: queue, BlockFor: time.Hour}
 	}
@@ -50,8 +49,9 @@ func TestABlockedChannelGoesOnWhenThereIsRoom(t *testing.T) {
 	} {
 		for _, way := range ways {
 			t.Run(c.name+"/"+way.name, func(t *testing.T) {
+				noSpin(t)
 				inBubble(t, func(t *testing.T, h *hub.Hub) {
-					const total = 700
+					const total = 400
 					tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
 					ctx, cancel := context.WithTimeout(context.Background(), patience)
 					defer cancel()
@@ -128,7 +128,6 @@ func TestABlockedChannelGoesOnWhenThereIsRoom(t *testing.T) {
 // Each thing that makes room wakes the channel: it then has room for all that it
 // waits with, and SendWait returns at once.
 func TestWhateverMakesRoomWakesTheChannel(t *testing.T) {
-	noSpin(t)
 	for _, blockFor := range []time.Duration{0, time.Hour} {
 		for _, queue := range []int{1, 2, 5, 64} {
 			for _, c := range []struct {
@@ -159,6 +158,7 @@ func TestWhateverMakesRoomWakesTheChannel(t *testing.T) {
 				{"Close", func(_ *testing.T, _ *hub.Hub, s *hub.Subscriber) { s.Close() }},
 			} {
 				t.Run(fmt.Sprintf("%s/queue %d, BlockFor %v", c.name, queue, blockFor), func(t *testing.T) {
+					noSpin(t)
 					inBubble(t, func(t *testing.T, h *hub.Hub) {
 						tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
 						slow := openOn(t, h, "can0", &hub.SubscriberOptions{Queue: queue, BlockFor: blockFor})
@@ -195,10 +195,10 @@ func TestWhateverMakesRoomWakesTheChannel(t *testing.T) {
 func TestABlockedChannelLosesNoWakeUp(t *testing.T) {
 	for _, receivers := range []int{1, 3} {
 		t.Run(fmt.Sprint(receivers, " receivers"), func(t *testing.T) {
-			inTime(t, "20000 messages through small queues", func() {
+			inTime(t, "10000 messages through small queues", func() {
 				h := hub.New(nil)
 				defer h.Close()
-				const total = 20_000
+				const total = 10_000
 				ctx := context.Background()
 				tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
 				var wg sync.WaitGroup
