@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 	"weak"
 
@@ -374,4 +375,30 @@ func TestAReceiverKeepsNothingOfWhatItHasReceived(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Stalls that are over leave nothing: not what waited, not the calls of the log.
+func TestAChannelKeepsNothingOfStallsThatAreOver(t *testing.T) {
+	noSpin(t)
+	synctest.Test(t, func(t *testing.T) { // in the bubble's time they take hours
+		h := hub.New(&hub.Options{Logger: slog.New(stuckHandler{slog.DiscardHandler, func() {}})})
+		defer h.Close()
+		tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
+		rx := openOn(t, h, "can0", &hub.SubscriberOptions{Queue: 1})
+		stall := func(n int) {
+			memorySendBatch(t, tx, n+1)
+			for range n {
+				time.Sleep(1200 * time.Millisecond)
+				recvNext(t, rx)
+			}
+			recvNext(t, rx)
+		}
+		stall(200)
+		before := heap()
+		for range 20 {
+			stall(200)
+		}
+		wantHeap(t, "4000 stalls", before, 100<<10)
+		runtime.KeepAlive(rx)
+	})
 }
