@@ -280,6 +280,33 @@ func TestAnIdleChannelKeepsNothingOfSubscribersThatHaveClosed(t *testing.T) {
 	}
 }
 
+// Who has sent while the channel was busy, and closes, is let go at once: not only
+// when others have sent so much that its place is used again.
+func TestAnIdleChannelKeepsNothingOfThoseWhoHaveSent(t *testing.T) {
+	noSpin(t)
+	inBubble(t, func(t *testing.T, h *hub.Hub) {
+		release := held(t, h, 0)
+		keep := openOn(t, h, "can0", nil)
+		var all []weak.Pointer[hub.Subscriber]
+		func() { // so that nothing of it stays on this stack
+			for range 5 {
+				s := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
+				all = append(all, weak.Make(s))
+				memorySend(t, s, 2)
+				memorySend(t, keep, 1)
+				memorySendBatch(t, s, 3)
+				memorySend(t, s, 30)
+				memorySendBatch(t, s, 1)
+				s.Close()
+			}
+		}()
+		release()
+		synctest.Wait()
+		wantGone(t, "those who have sent", all)
+		runtime.KeepAlive(keep)
+	})
+}
+
 // A subscriber under DropOldest that is always some messages behind keeps what
 // is in its queue, and nothing of what it has received or lost.
 func TestDropOldestKeepsNothingOfWhatWasTakenOrLost(t *testing.T) {
