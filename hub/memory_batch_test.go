@@ -53,16 +53,18 @@ func TestAQueuedMessageKeepsLittleOfALargeBatch(t *testing.T) {
 				rx.Close()
 				rx = openOn(t, h, "can0", &o)
 				before := heap()
-				go tx.SendBatch(context.Background(), make([]hub.Message, largeBatch))
-				for tx.Stats().Sent < largeBatch {
-					runtime.Gosched()
-				}
+				sent := make(chan error, 1)
+				go func() { sent <- tx.SendBatch(context.Background(), make([]hub.Message, largeBatch)) }()
 				if o.Policy == hub.Block && o.BlockFor == 0 {
 					memoryRecv(t, rx, largeBatch-1) // one stays
 					for rx.Stats().Queued == 0 {
 						runtime.Gosched()
 					}
-				} else {
+				}
+				if err := <-sent; err != nil {
+					t.Fatal(err)
+				}
+				if o.Policy != hub.Block || o.BlockFor > 0 {
 					memorySettle(t, tx)
 				}
 				if st := rx.Stats(); st.Queued < 1 || st.Queued > 2 {
