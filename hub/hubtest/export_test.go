@@ -16,12 +16,11 @@ func CheckNames() []string {
 	return names
 }
 
-// ShortLeakPatience makes New wait less for goroutines to end, until the test
-// ends: one that is there to leak would take the whole time.
-func ShortLeakPatience(t testing.TB) {
-	before := leakPatience
-	leakPatience = time.Millisecond
-	t.Cleanup(func() { leakPatience = before })
+// NewHasty is New that does not wait long for goroutines to end: one that is
+// there to leak would take the whole time.
+func NewHasty(t testing.TB) *hub.Hub {
+	t.Helper()
+	return newHub(t, time.Millisecond)
 }
 
 // RunCheck runs one of them on any kind of testing.TB.

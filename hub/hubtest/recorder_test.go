@@ -8,12 +8,15 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
 // A recorder is a testing.TB that only notes what a test would have been told.
 type recorder struct {
 	testing.TB // nil: what is not here must not be called
+	parent     *recorder
+	failed     atomic.Bool // by itself or by what it runs
 
 	mu       sync.Mutex
 	failures []string
@@ -24,8 +27,11 @@ type recorder struct {
 
 // record runs f as a test function, with its cleanup functions, and returns
 // what it has reported.
-func record(f func(t testing.TB)) *recorder {
-	r := &recorder{}
+func record(f func(t testing.TB)) *recorder { return (*recorder)(nil).sub(f) }
+
+// sub runs f as t.Run does: with a failure of f, r has failed too.
+func (r *recorder) sub(f func(t testing.TB)) *recorder {
+	r = &recorder{parent: r}
 	inTurn(func() { f(r) })
 	for len(r.cleanups) > 0 {
 		last := r.cleanups[len(r.cleanups)-1]
@@ -49,13 +55,12 @@ func (r *recorder) fail(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failures = append(r.failures, text)
+	for p := r; p != nil; p = p.parent {
+		p.failed.Store(true)
+	}
 }
 
-func (r *recorder) Failed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.failures) > 0
-}
+func (r *recorder) Failed() bool { return r.failed.Load() }
 
 // report returns all failures in one text.
 func (r *recorder) report() string {

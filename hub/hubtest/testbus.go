@@ -107,7 +107,7 @@ var checks = []check{
 // makePair has made, then goroutines are counted.
 func (c check) on(t testing.TB, makePair func(t testing.TB) (a, b hub.Bus), o BusOptions) {
 	t.Helper()
-	leaks := watchLeaks()
+	leaks := watchLeaks(leakPatience)
 	t.Cleanup(func() {
 		if t.Failed() {
 			return // a call that hangs is a goroutine too, and has been told
