@@ -3,8 +3,10 @@ package hubtest_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/canhub-go/canhub/hub"
 	"github.com/canhub-go/canhub/hub/hubtest"
@@ -103,6 +105,9 @@ func TestBusNoticesEveryDefect(t *testing.T) {
 					continue
 				}
 				wantReport(t, r, d.says)
+				if strings.Contains(r.report(), "hangs") && r.took > 10*time.Second {
+					t.Errorf("it takes %s %v to tell what hangs", name, r.took)
+				}
 			}
 		})
 	}

@@ -27,9 +27,15 @@ func NewHasty(t testing.TB) *hub.Hub {
 func RunCheck(t testing.TB, name string, makePair func(t testing.TB) (a, b hub.Bus), o BusOptions) {
 	for _, c := range checks {
 		if c.name == name {
-			c.on(t, makePair, o)
+			c.on(t, makePair, o, nil)
 			return
 		}
 	}
 	t.Fatalf("no check has the name %s", name)
+}
+
+// Watched runs f as TestBus runs a check in a bubble. f tells what it begins.
+func Watched(t testing.TB, limit time.Duration, f func(begin func(what string) (end func()))) {
+	t.Helper()
+	watched(t, limit, func(p *progress) { f(p.begin) })
 }

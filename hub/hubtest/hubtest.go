@@ -25,14 +25,17 @@ func New(t testing.TB) *hub.Hub {
 	return newHub(t, leakPatience)
 }
 
-func newHub(t testing.TB, patience time.Duration) *hub.Hub {
+func newHub(t testing.TB, forLeaks time.Duration) *hub.Hub {
 	t.Helper()
 	if k := ofTest(t); k.leaks == nil {
-		k.leaks = watchLeaks(patience)
+		k.leaks = watchLeaks(forLeaks)
 	}
 	h := hub.New(&hub.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	t.Cleanup(func() {
-		if err := h.Close(); err != nil {
+		var err error
+		if hang := within(patience, "closing the hub", func() { err = h.Close() }); hang != nil {
+			t.Error(hang)
+		} else if err != nil {
 			t.Errorf("closing the hub: %v", err)
 		}
 	})
@@ -44,11 +47,19 @@ func newHub(t testing.TB, patience time.Duration) *hub.Hub {
 func Open(t testing.TB, h *hub.Hub, name string, o *hub.SubscriberOptions) *hub.Subscriber {
 	t.Helper()
 	ofTest(t) // it may get a hub yet, whose search is to come behind this Close
-	s, err := h.Open(name, o)
+	var s *hub.Subscriber
+	var err error
+	if hang := within(patience, "open "+name, func() { s, err = h.Open(name, o) }); hang != nil {
+		t.Fatal(hang)
+	}
 	if err != nil {
 		t.Fatalf("open %s: %v", name, err)
 	}
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() {
+		if hang := within(patience, "closing a subscriber of "+name, func() { s.Close() }); hang != nil {
+			t.Error(hang)
+		}
+	})
 	return s
 }
 
@@ -59,7 +70,10 @@ func WaitPeers(t testing.TB, h *hub.Hub, channel string, n int) {
 	t.Helper()
 	pause := 50 * time.Microsecond
 	for start := time.Now(); ; {
-		channels := h.Channels()
+		var channels []hub.ChannelInfo
+		if hang := within(patience, "Hub.Channels", func() { channels = h.Channels() }); hang != nil {
+			t.Fatal(hang)
+		}
 		count := 0
 		for _, c := range channels {
 			if c.Name == channel {

@@ -26,8 +26,7 @@ type BusOptions struct {
 	PointToPoint bool
 	// Synctest runs each check in a synctest bubble, which takes no time and
 	// where a call that hangs is found at once. For a bus that works without the
-	// operating system. makePair is called in the bubble, and a call that never
-	// returns ends the whole test binary. Default: false.
+	// operating system. makePair is called in the bubble. Default: false.
 	Synctest bool
 }
 
@@ -43,8 +42,9 @@ type BusOptions struct {
 //
 // TestBus does not expect that messages arrive at once, nor that they carry Seq,
 // but that Timestamp is set, be it only on arrival. Context errors must be
-// returned bare, closed may be wrapped. A call that should return has 10 seconds
-// to do it. Not for tests that call t.Parallel.
+// returned bare, closed may be wrapped. What should return and does not, makePair
+// and its cleanup functions included, fails the test by name within 10 seconds;
+// the next check goes on. Not for tests that call t.Parallel.
 func TestBus(t *testing.T, makePair func(t testing.TB) (a, b hub.Bus), o *BusOptions) {
 	if o == nil {
 		o = &BusOptions{}
@@ -55,10 +55,12 @@ func TestBus(t *testing.T, makePair func(t testing.TB) (a, b hub.Bus), o *BusOpt
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {
 			if !o.Synctest {
-				c.on(t, makePair, *o)
+				c.on(t, makePair, *o, nil)
 				return
 			}
-			synctest.Test(t, func(t *testing.T) { c.on(t, makePair, *o) })
+			watched(t, standstill, func(p *progress) {
+				synctest.Test(t, func(t *testing.T) { c.on(t, makePair, *o, p) })
+			})
 		})
 	}
 }
@@ -105,7 +107,7 @@ var checks = []check{
 // on runs the check with a new pair, and then looks for what the pair has left.
 // Cleanup functions run last to first: the nodes are closed, then whatever
 // makePair has made, then goroutines are counted.
-func (c check) on(t testing.TB, makePair func(t testing.TB) (a, b hub.Bus), o BusOptions) {
+func (c check) on(t testing.TB, makePair func(t testing.TB) (a, b hub.Bus), o BusOptions, progress *progress) {
 	t.Helper()
 	leaks := watchLeaks(leakPatience)
 	t.Cleanup(func() {
@@ -116,8 +118,8 @@ func (c check) on(t testing.TB, makePair func(t testing.TB) (a, b hub.Bus), o Bu
 			t.Errorf("both nodes are closed, but have left goroutines behind: %v", err)
 		}
 	})
-	a, b := makePair(t)
-	p := &pair{TB: t, a: node{a, "A"}, b: node{b, "B"}, opts: o}
+	p := &pair{TB: t, opts: o, progress: progress}
+	p.make(makePair)
 	t.Cleanup(func() {
 		for _, n := range []node{p.a, p.b} {
 			s := p.start(n.name+".Close", func(context.Context) error { return n.Close() })
