@@ -49,10 +49,8 @@ func hangs(what string, d time.Duration) error {
 // whereabouts returns the stacks of the goroutines that this package has started,
 // of which the latest is the most likely to be asked for.
 func whereabouts() string {
-	all := make([]byte, 1<<20)
-	all = all[:runtime.Stack(all, true)]
 	var stacks strings.Builder
-	for _, stack := range slices.Backward(strings.Split(string(all), "\n\n")) {
+	for _, stack := range slices.Backward(goroutines()) {
 		if _, starter, _ := strings.Cut(stack, "\ncreated by "); startedHere(starter) {
 			stacks.WriteString("\n\n" + stack)
 		}
@@ -61,6 +59,34 @@ func whereabouts() string {
 		}
 	}
 	return stacks.String()
+}
+
+// goroutines returns the stacks of all goroutines, that of the caller first.
+func goroutines() []string {
+	all := make([]byte, 1<<20)
+	all = all[:runtime.Stack(all, true)]
+	return strings.Split(string(all), "\n\n")
+}
+
+// inBubble returns the stacks of the other goroutines of the caller's bubble, by
+// their numbers.
+func inBubble() map[string]string {
+	found := make(map[string]string)
+	all := goroutines()
+	_, bubble, _ := strings.Cut(firstLine(all[0]), "synctest bubble ")
+	for _, stack := range all[1:] {
+		head := firstLine(stack)
+		if _, b, ok := strings.Cut(head, "synctest bubble "); ok && b == bubble {
+			number, _, _ := strings.Cut(head, " [")
+			found[number] = stack
+		}
+	}
+	return found
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
 }
 
 func startedHere(starter string) bool {

@@ -250,20 +250,50 @@ func (p *pair) nothingElse(from, to node, why string) {
 // make has makePair make the two nodes.
 func (p *pair) make(makePair func(t testing.TB) (a, b hub.Bus)) {
 	p.Helper()
-	made := false
-	p.start("makePair", func(context.Context) error {
-		a, b := makePair(&guarded{p.TB, p})
+	p.setUp("makePair", func(t testing.TB) {
+		a, b := makePair(t)
 		p.a, p.b = node{a, "A"}, node{b, "B"}
-		made = true
+	})
+	p.closeAtTheEnd(p.b)
+	p.closeAtTheEnd(p.a)
+}
+
+// join returns a third node, or a fourth.
+func (p *pair) join(name string) node {
+	p.Helper()
+	n := node{name: name}
+	p.setUp("Join", func(t testing.TB) { n.Bus = p.opts.Join(t) })
+	p.closeAtTheEnd(n)
+	return n
+}
+
+// setUp runs a function that may end the test.
+func (p *pair) setUp(what string, f func(t testing.TB)) {
+	p.Helper()
+	done := false
+	p.start(what, func(context.Context) error {
+		f(&guarded{p.TB, p})
+		done = true
 		return nil
 	}).must()
 	switch {
-	case made:
+	case done:
 	case p.Skipped():
 		p.SkipNow()
 	default: // it has ended its goroutine by t.Fatal
 		p.FailNow()
 	}
+}
+
+func (p *pair) closeAtTheEnd(n node) {
+	p.Cleanup(func() {
+		s := p.start(n.name+".Close", func(context.Context) error { return n.Close() })
+		if err, ok := s.end(); !ok {
+			p.Errorf("%v", s.hangs())
+		} else if err != nil {
+			p.Errorf("%s.Close() = %v, want nil", n.name, err)
+		}
+	})
 }
 
 // A guarded is the test as makePair sees it. Its cleanup functions are steps.
