@@ -15,14 +15,35 @@ func TestSeldomIsOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s bus.Seldom
 		told := 0
-		for range 25 { // 2.5 s: at 0, 1 and 2
+		for range 31 { // at 0, 1, 2 and 3 s
 			if s.Now() {
 				told++
 			}
 			time.Sleep(time.Second / 10)
 		}
-		if told != 3 {
-			t.Errorf("told %d times, want 3", told)
+		if told != 4 {
+			t.Errorf("told %d times, want 4", told)
+		}
+	})
+}
+
+func TestSeldomTellsOneOfMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 100 {
+			var s bus.Seldom
+			told := make(chan bool, 8)
+			for range cap(told) {
+				go func() { told <- s.Now() }()
+			}
+			n := 0
+			for range cap(told) {
+				if <-told {
+					n++
+				}
+			}
+			if n != 1 {
+				t.Fatalf("%d of %d were told at once, want 1", n, cap(told))
+			}
 		}
 	})
 }
