@@ -60,6 +60,12 @@ func canceled() context.Context {
 	return ctx
 }
 
+func late() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 0)
+	cancel()
+	return ctx
+}
+
 // A hook is a context that does something at the last moment: when a call asks
 // for Done, it has looked at everything and is about to wait.
 type hook struct {
@@ -206,6 +212,7 @@ func TestRecvHandsOutWhatIsQueuedUnlessTheBusIsClosed(t *testing.T) {
 	}{
 		{"alive", context.Background(), false, false, nil, nil},
 		{"ctx done", canceled(), false, false, nil, context.Canceled},
+		{"ctx's time is over", late(), false, false, nil, context.DeadlineExceeded},
 		{"ended", context.Background(), false, true, nil, errLost},
 		{"closed", context.Background(), true, false, hub.ErrClosed, hub.ErrClosed},
 		{"closed and ended", context.Background(), true, true, hub.ErrClosed, hub.ErrClosed},
@@ -266,10 +273,12 @@ func TestWaitingEnds(t *testing.T) {
 		hub.ErrClosed:    func(l life, _ func()) { l.quit() },
 		errLost:          func(l life, _ func()) { l.End(errLost) },
 		context.Canceled: func(_ life, cancel func()) { cancel() },
+
+		context.DeadlineExceeded: func(life, func()) {}, // an hour later
 	} {
 		bubble(t, func(t *testing.T) {
 			l := begin(t)
-			ctx, cancel := context.WithCancel(t.Context())
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()
 			full := bus.NewOutbox[int](0)
 			errs := make(chan error, 2)

@@ -17,6 +17,7 @@ func TestPutTakesNothingOnceItIsOver(t *testing.T) {
 	}{
 		{canceled(), true, true, context.Canceled},
 		{canceled(), false, false, context.Canceled},
+		{late(), false, false, context.DeadlineExceeded},
 		{context.Background(), true, true, hub.ErrClosed},
 		{context.Background(), true, false, hub.ErrClosed},
 		{context.Background(), false, true, errLost},
@@ -108,6 +109,31 @@ func TestPutDoesNotWaitForClose(t *testing.T) {
 		if err := o.Put(t.Context(), l.Life, 3); err != hub.ErrClosed {
 			t.Errorf("Put after Close = %v, want hub.ErrClosed", err)
 		}
+	})
+}
+
+// One Put that is counted wrongly would have Close wait for ever, or for none.
+func TestCloseIsNotLedAstrayByManyPutsAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := begin(t)
+		l.End(errLost)
+		o := bus.NewOutbox[int](0)
+		done := make(chan struct{}, 4)
+		for range cap(done) {
+			go func() {
+				for range 100_000 {
+					if err := o.Put(context.Background(), l.Life, 1); err != errLost {
+						t.Errorf("Put = %v, want %v", err, errLost)
+						break
+					}
+				}
+				done <- struct{}{}
+			}()
+		}
+		for range cap(done) {
+			<-done
+		}
+		o.Close()
 	})
 }
 
