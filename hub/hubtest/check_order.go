@@ -117,10 +117,10 @@ func sendInTurn(p *pair) {
 		p.start("A.Send and B.Send in turn", func(ctx context.Context) error {
 			for i := range ofA {
 				if err := p.a.Send(ctx, ofA[i]); err != nil {
-					return fmt.Errorf("A: %w", err)
+					return fmt.Errorf("by A: %w", err)
 				}
 				if err := p.b.Send(ctx, ofB[i]); err != nil {
-					return fmt.Errorf("B: %w", err)
+					return fmt.Errorf("by B: %w", err)
 				}
 			}
 			return nil
