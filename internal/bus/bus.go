@@ -16,9 +16,9 @@ type Life struct {
 	closing chan struct{} // closed by the first Close, its first act
 	closed  chan struct{} // closed by the first Close, its last act
 	ended   chan struct{} // closed by the first End
-	err     error         // why it has ended; set before ended is closed
 
-	closes, ends atomic.Bool // one has been first; a sync.Once makes the others wait for a mutex
+	closes atomic.Bool           // there was a Close; a sync.Once makes the others wait for a mutex
+	reason atomic.Pointer[error] // why it has ended; set by the first End before it closes ended
 }
 
 // NewLife returns one that has begun.
@@ -47,11 +47,10 @@ func (l *Life) Close(leave func()) {
 // of who receives calls it, or whoever finds the end. Only the first call has an
 // effect: it is reported.
 func (l *Life) End(err error) (first bool) {
-	if !l.ends.CompareAndSwap(false, true) {
-		<-l.ended // the first is about to
+	err = cmp.Or(err, hub.ErrClosed)
+	if !l.reason.CompareAndSwap(nil, &err) {
 		return false
 	}
-	l.err = cmp.Or(err, hub.ErrClosed)
 	close(l.ended)
 	return true
 }
@@ -64,12 +63,10 @@ func (l *Life) Ended() <-chan struct{} { return l.ended }
 
 // Err returns why the bus has ended, or nil as long as it has not.
 func (l *Life) Err() error {
-	select {
-	case <-l.ended:
-		return l.err
-	default:
-		return nil
+	if err := l.reason.Load(); err != nil {
+		return *err
 	}
+	return nil
 }
 
 // Over returns [hub.ErrClosed] after Close, otherwise why the bus has ended if it
@@ -112,6 +109,6 @@ func Recv[T any](ctx context.Context, l *Life, queue <-chan T) (v T, err error) 
 	case v = <-queue: // it came before the end
 		return v, nil
 	default:
-		return v, l.err
+		return v, l.Err()
 	}
 }

@@ -3,6 +3,8 @@ package bus_test
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -171,11 +173,16 @@ func TestTheFirstReasonForTheEndStands(t *testing.T) {
 }
 
 func TestAfterEndErrTellsWhoeverWasFirst(t *testing.T) {
-	for range 5000 {
+	for range 20_000 {
 		l := bus.NewLife()
+		var ready atomic.Int32
 		errs := make(chan error, 2)
 		for range 2 {
 			go func() {
+				ready.Add(1)
+				for ready.Load() < 2 { // so that both are at it at once
+					runtime.Gosched()
+				}
 				l.End(errLost)
 				errs <- l.Err()
 			}()

@@ -41,7 +41,7 @@ func (o *Outbox[T]) Put(ctx context.Context, l *Life, v T) error {
 	case <-l.closing:
 		return hub.ErrClosed
 	case <-l.ended:
-		return l.err
+		return l.Err()
 	}
 	// There was room, but perhaps nobody any more who writes. To ask for the end
 	// alone is right: with Close alone v is still written.
