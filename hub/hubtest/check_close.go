@@ -75,6 +75,68 @@ func closeAgain(p *pair) {
 	}
 }
 
+// closeTwice has two goroutines close a node that has work to do, and another
+// node if there may be a third one. None of the calls may return before the
+// others can: each waits for all that the node has.
+func closeTwice(p *pair) {
+	if p.opts.Join != nil {
+		before := p.settled()
+		c := p.join("C")
+		p.start("C.Send", sendAll(c, counters(1), nil)).must()
+		p.closeInTwo(c)
+		for number, stack := range p.settled() {
+			if before[number] == "" {
+				p.Errorf("C.Close has returned, but a goroutine of C is left:\n%s", stack)
+			}
+		}
+	}
+	p.start("A.Send", sendAll(p.a, counters(queued-1), nil)).must()
+	p.closeInTwo(p.a)
+	p.closeInTwo(p.b)
+}
+
+// settled returns the goroutines of the bubble, each of which waits for something.
+// Outside one it cannot know.
+func (p *pair) settled() map[string]string {
+	if !p.opts.Synctest {
+		return nil
+	}
+	time.Sleep(time.Nanosecond) // passes when all others wait
+	return inBubble()
+}
+
+// closeInTwo closes n in two goroutines at once, and then again.
+func (p *pair) closeInTwo(n node) {
+	p.Helper()
+	returned := make(chan struct{}, 2)
+	var closing []*step
+	for range 2 {
+		closing = append(closing, p.start(n.name+".Close in two goroutines", func(context.Context) error {
+			defer func() { returned <- struct{}{} }()
+			return n.Close()
+		}))
+	}
+	moment := graceTime // for a slow machine
+	if p.opts.Synctest {
+		moment = time.Nanosecond
+	}
+	select {
+	case <-returned:
+		select {
+		case <-returned:
+		case <-time.After(moment):
+			p.Errorf("one %s.Close has returned, and another is still at work", n.name)
+		}
+	case <-time.After(stepTime + graceTime): // wait tells
+	}
+	for _, s := range closing {
+		if err := s.wait(); err != nil {
+			p.Errorf("%s = %v, want nil", s.what, err)
+		}
+	}
+	p.mustClose(n)
+}
+
 // afterClose closes a node that has, most likely, messages that it has not
 // received: they are gone, as the closer does not want them.
 func afterClose(p *pair) {

@@ -43,12 +43,16 @@ func recvDone(p *pair) {
 	p.transfer(p.a, p.b, counters(3))
 }
 
-// recvQueued cannot know when messages have arrived, so it polls after pauses
-// that grow. If one series of polls takes all of them in a row, the promise is
-// kept: a bus that leaves it to chance would need luck for each message.
-func recvQueued(p *pair) {
+func recvQueued(p *pair) { p.arrivalTime(counters(queued)) }
+
+// arrivalTime sends messages and has B poll them. It cannot know when they have
+// arrived, so it polls after pauses that grow. If one series of polls takes all
+// of them in a row, the promise is kept: a bus that leaves it to chance would need
+// luck for each message. It returns the pause that was long enough; if none was,
+// that fails the test.
+func (p *pair) arrivalTime(msgs []hub.Message) time.Duration {
+	p.Helper()
 	done := doneContexts()[0]
-	msgs := counters(queued)
 	for pause := time.Millisecond; pause < 2*time.Second; pause *= 2 {
 		p.start("A.Send", sendAll(p.a, msgs, nil)).must()
 		time.Sleep(pause)
@@ -65,10 +69,115 @@ func recvQueued(p *pair) {
 		p.start("B.Recv", recvN(p.b, &got, len(msgs)-polled, nil)).must()
 		p.same(msgs, got)
 		if polled == len(msgs) || p.Failed() {
-			return
+			return pause
 		}
 	}
 	p.Errorf("B.Recv under a done context never returned %d messages in a row that were queued", len(msgs))
+	return 0
+}
+
+// pollsAtTheEnd ends the bus and polls what has arrived at B meanwhile. In a
+// bubble it is certain that it has: time passes when nothing is under way.
+func pollsAtTheEnd(p *pair) {
+	if p.opts.EndBus == nil {
+		p.Skip("nothing ends this bus")
+	}
+	msgs := counters(queued)
+	pause := p.arrivalTime(msgs)
+	p.start("A.Send", sendAll(p.a, msgs, nil)).must()
+	time.Sleep(max(8*pause, 5*soon))
+	ending := p.start("EndBus", func(context.Context) error { p.opts.EndBus(); return nil })
+	done := doneContexts()[0]
+	var got []hub.Message
+	p.start("B.Recv while the bus ends", func(ctx context.Context) error {
+		for i := range msgs {
+			if i == len(msgs)/2 {
+				time.Sleep(soon) // those before are for the first moments of the end
+			}
+			m, err := p.b.Recv(done)
+			if err == done.Err() {
+				p.Errorf("B.Recv under a done context was refused while the bus ends, when %d messages were queued", len(msgs)-i)
+				m, err = p.b.Recv(ctx)
+			}
+			if err != nil {
+				p.Errorf("B.Recv while the bus ends has returned %d of %d messages that were queued, then %v", i, len(msgs), err)
+				return nil
+			}
+			got = append(got, m)
+		}
+		return nil
+	}).must()
+	p.same(msgs, got)
+	ending.must()
+	p.endIsTold()
+}
+
+// endIsTold fails the test unless B has nothing but an error any more.
+func (p *pair) endIsTold() {
+	p.Helper()
+	err := p.start("B.Recv after the end of the bus", func(ctx context.Context) error {
+		m, err := p.b.Recv(ctx)
+		if err == nil {
+			return fmt.Errorf("message %s", text(m))
+		}
+		if ctx.Err() != nil {
+			return errors.New("nothing")
+		}
+		return nil
+	}).wait()
+	if err != nil {
+		p.Errorf("B.Recv returns %v after the end of the bus, want an error", err)
+	}
+}
+
+// pollsAfterTheEnd has A send more than B can queue and ends the bus. What that
+// has then given to B must come out in a row. Only in a bubble is it known when
+// the bus has given all, which can be later than Send and sooner than EndBus.
+func pollsAfterTheEnd(p *pair) {
+	switch {
+	case p.opts.EndBus == nil:
+		p.Skip("nothing ends this bus")
+	case !p.opts.Synctest:
+		p.Skip("only a bubble tells when the bus has given all")
+	case p.opts.Window != 0:
+		p.Skip("this bus loses messages of a node that does not receive")
+	}
+	sending := p.start("A.Send while the bus ends", sendAll(p.a, counters(150), nil))
+	time.Sleep(soon)
+	ending := p.start("EndBus", func(context.Context) error { p.opts.EndBus(); return nil })
+	time.Sleep(time.Nanosecond)
+	done := doneContexts()[0]
+	var got []hub.Message
+	p.start("B.Recv after the end of the bus", func(ctx context.Context) error {
+		for refused := false; ; {
+			poll := done
+			if refused {
+				poll = ctx // what does come now was there before
+			}
+			m, err := p.b.Recv(poll)
+			switch {
+			case err == nil && refused:
+				p.Errorf("B.Recv under a done context was refused after %d messages, though another was queued", len(got))
+				refused = false
+				fallthrough
+			case err == nil:
+				got = append(got, m)
+			case err == done.Err() && !refused:
+				refused = true
+			default:
+				return nil // the end
+			}
+		}
+	}).must()
+	if len(got) < queued {
+		p.Errorf("B.Recv after the end of the bus has returned %d messages, want %d at least", len(got), queued)
+	}
+	p.same(counters(len(got)), got)
+	ending.must()
+	if err := sending.wait(); err != nil && !errors.Is(err, hub.ErrClosed) {
+		p.Errorf("A.Send while the bus ends = %v, want nil or hub.ErrClosed", err)
+	}
+	p.endIsTold()
 }
 
 func sendDone(p *pair) {

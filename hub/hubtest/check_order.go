@@ -92,3 +92,51 @@ func receiveLoops(p *pair) {
 	}).must()
 	loop.must()
 }
+
+// sendInTurn has A and B send in turn, each after the other's Send has returned,
+// and looks at what two others receive. A and B receive as well: one that does
+// not may stop the bus.
+func sendInTurn(p *pair) {
+	switch {
+	case p.opts.OrdersItself:
+		p.Skip("this bus orders the messages of different nodes itself")
+	case p.opts.Join == nil:
+		p.Skip("this bus has no third node")
+	}
+	c, d := p.join("C"), p.join("D")
+	for range 50 {
+		msgs := counters(queued)
+		var ofA, ofB []hub.Message
+		for i, m := range msgs {
+			if i%2 == 0 {
+				ofA = append(ofA, m)
+			} else {
+				ofB = append(ofB, m)
+			}
+		}
+		p.start("A.Send and B.Send in turn", func(ctx context.Context) error {
+			for i := range ofA {
+				if err := p.a.Send(ctx, ofA[i]); err != nil {
+					return fmt.Errorf("by A: %w", err)
+				}
+				if err := p.b.Send(ctx, ofB[i]); err != nil {
+					return fmt.Errorf("by B: %w", err)
+				}
+			}
+			return nil
+		}).must()
+		for _, r := range []struct {
+			node
+			want []hub.Message
+		}{{c, msgs}, {d, msgs}, {p.a, ofB}, {p.b, ofA}} {
+			var got []hub.Message
+			if err := p.start(r.name+".Recv", recvN(r.node, &got, len(r.want), nil)).wait(); err != nil {
+				p.Errorf("%s.Recv: %v", r.name, err)
+			}
+			p.same(r.want, got)
+		}
+		if p.Failed() {
+			return
+		}
+	}
+}

@@ -11,10 +11,33 @@ import (
 
 // subscribers returns a function that makes two nodes of a hub.
 func subscribers(o *hub.SubscriberOptions) func(t testing.TB) (a, b hub.Bus) {
-	return func(t testing.TB) (a, b hub.Bus) {
-		h := hubtest.New(t)
-		return hubtest.Open(t, h, "can0", o), hubtest.Open(t, h, "can0", o)
+	return (&place{opts: o}).pair
+}
+
+// A place makes pairs on a hub of their own, and knows the latest.
+type place struct {
+	opts *hub.SubscriberOptions
+	c    bool // they receive through C
+	hub  *hub.Hub
+}
+
+func (p *place) pair(t testing.TB) (a, b hub.Bus) {
+	p.hub = hubtest.New(t)
+	return p.join(t), p.join(t)
+}
+
+func (p *place) join(t testing.TB) hub.Bus {
+	s := hubtest.Open(t, p.hub, "can0", p.opts)
+	if p.c {
+		s.C()
 	}
+	return s
+}
+
+func (p *place) test(t *testing.T, o hubtest.BusOptions) {
+	o.Join = p.join
+	o.EndBus = func() { p.hub.Close() }
+	hubtest.TestBus(t, p.pair, &o)
 }
 
 func TestSubscriberIsABus(t *testing.T) {
@@ -27,15 +50,23 @@ func TestSubscriberIsABus(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Run("Plain", func(t *testing.T) {
-				hubtest.TestBus(t, subscribers(nil), &hubtest.BusOptions{Synctest: synctest})
+				(&place{}).test(t, hubtest.BusOptions{Synctest: synctest})
 			})
 			// The channel has to wait as often as it can.
 			t.Run("SmallQueue", func(t *testing.T) {
-				hubtest.TestBus(t, subscribers(small), &hubtest.BusOptions{Synctest: synctest})
+				(&place{opts: small}).test(t, hubtest.BusOptions{Synctest: synctest})
+			})
+			t.Run("ThroughC", func(t *testing.T) {
+				(&place{opts: small, c: true}).test(t, hubtest.BusOptions{Synctest: synctest})
+			})
+			// With filters C has no buffer, so that more has to wait before it.
+			t.Run("ThroughCWithFilters", func(t *testing.T) {
+				all := &hub.SubscriberOptions{Queue: 16, Filters: []hub.Filter{{}}}
+				(&place{opts: all, c: true}).test(t, hubtest.BusOptions{Synctest: synctest})
 			})
 			// If the suite did not keep to the window, messages would be lost.
 			t.Run("Drops", func(t *testing.T) {
-				hubtest.TestBus(t, subscribers(drops), &hubtest.BusOptions{Synctest: synctest, Window: 16})
+				(&place{opts: drops}).test(t, hubtest.BusOptions{Synctest: synctest, Window: 16})
 			})
 		})
 	}

@@ -15,7 +15,7 @@ import (
 // closeDefects concern Close and what is left after it.
 var closeDefects = []defect{
 	{"hangs in Close", "hangs",
-		[]string{"CloseUnblocksRecv", "CloseMayBeCalledAgainAndAtOnce", "OrderIsKept"}, hubtest.BusOptions{},
+		[]string{"CloseUnblocksRecv", "CloseMayBeCalledAgainAndAtOnce", "ASecondCloseWaitsAsTheFirstDoes", "OrderIsKept"}, hubtest.BusOptions{},
 		func(b *broken, s surrounding) {
 			b.close = func() error {
 				<-s.release
@@ -27,7 +27,7 @@ var closeDefects = []defect{
 			"AfterCloseAllCallsReturnErrClosed", "CloseEndsBusyCalls", "BusyNodeSurvivesThePeersClose"}, hubtest.BusOptions{},
 		func(b *broken, _ surrounding) { b.close = func() error { return nil } }},
 	{"refuses a second Close", "= hub: closed, want nil",
-		[]string{"CloseMayBeCalledAgainAndAtOnce"}, hubtest.BusOptions{},
+		[]string{"CloseMayBeCalledAgainAndAtOnce", "ASecondCloseWaitsAsTheFirstDoes"}, hubtest.BusOptions{},
 		func(b *broken, _ surrounding) {
 			var closed atomic.Bool
 			b.close = func() error {
@@ -45,6 +45,31 @@ var closeDefects = []defect{
 				if closed.Swap(true) {
 					<-s.release
 				}
+				return b.Bus.Close()
+			}
+		}},
+	{"does not wait in a second Close", "another is still at work",
+		[]string{"ASecondCloseWaitsAsTheFirstDoes"}, hubtest.BusOptions{},
+		func(b *broken, _ surrounding) {
+			var closed atomic.Bool
+			b.close = func() error {
+				if closed.Swap(true) {
+					return nil
+				}
+				time.Sleep(10 * time.Millisecond) // a farewell
+				return b.Bus.Close()
+			}
+		}},
+	{"does not wait for a goroutine in Close", "a goroutine of C is left",
+		[]string{"ASecondCloseWaitsAsTheFirstDoes"}, hubtest.BusOptions{},
+		func(b *broken, s surrounding) {
+			b.close = func() error {
+				go func() {
+					select {
+					case <-time.After(10 * time.Millisecond):
+					case <-s.release:
+					}
+				}()
 				return b.Bus.Close()
 			}
 		}},

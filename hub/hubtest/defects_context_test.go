@@ -119,6 +119,52 @@ var contextDefects = []defect{
 				return m, err
 			}
 		}},
+	{"refuses polls while the bus ends", "was refused",
+		[]string{"PollsWhileTheBusEndsHandOutWhatIsQueued", "PollsAfterTheBusHasEndedHandOutWhatIsQueued"}, hubtest.BusOptions{},
+		func(b *broken, s surrounding) {
+			polls := 0
+			b.recv = func(ctx context.Context) (hub.Message, error) {
+				if s.ended.Load() && ctx.Err() != nil {
+					if polls++; polls == 5 {
+						return hub.Message{}, ctx.Err()
+					}
+				}
+				return b.Bus.Recv(ctx)
+			}
+		}},
+	{"forgets what is queued when the bus ends", "has returned ",
+		[]string{"PollsWhileTheBusEndsHandOutWhatIsQueued", "PollsAfterTheBusHasEndedHandOutWhatIsQueued"}, hubtest.BusOptions{},
+		func(b *broken, s surrounding) {
+			b.recv = func(ctx context.Context) (hub.Message, error) {
+				if s.ended.Load() {
+					return hub.Message{}, hub.ErrClosed
+				}
+				return b.Bus.Recv(ctx)
+			}
+		}},
+	{"does not tell that the bus has ended", "returns nothing after the end",
+		[]string{"PollsWhileTheBusEndsHandOutWhatIsQueued", "PollsAfterTheBusHasEndedHandOutWhatIsQueued"}, hubtest.BusOptions{},
+		func(b *broken, s surrounding) {
+			b.recv = func(ctx context.Context) (hub.Message, error) {
+				m, err := b.Bus.Recv(ctx)
+				if err == hub.ErrClosed {
+					<-ctx.Done()
+					return m, ctx.Err()
+				}
+				return m, err
+			}
+		}},
+	{"returns its last message again after the end", "returns message",
+		[]string{"PollsWhileTheBusEndsHandOutWhatIsQueued"}, hubtest.BusOptions{},
+		func(b *broken, s surrounding) {
+			b.recv = func(ctx context.Context) (hub.Message, error) {
+				m, err := b.Bus.Recv(ctx)
+				if err == hub.ErrClosed {
+					return hub.Std(1), nil
+				}
+				return m, err
+			}
+		}},
 }
 
 // done returns a context that is done.

@@ -45,7 +45,7 @@ var orderDefects = []defect{
 			}
 		}},
 	{"exchanges neighbours", "",
-		[]string{"OrderIsKept", "ManySendersKeepTheirOrder"}, hubtest.BusOptions{},
+		[]string{"OrderIsKept", "ManySendersKeepTheirOrder", "NodesThatSendInTurnAreReceivedInTurn"}, hubtest.BusOptions{},
 		func(b *broken, _ surrounding) {
 			var held []hub.Message
 			b.recv = func(ctx context.Context) (hub.Message, error) {
@@ -86,6 +86,15 @@ var orderDefects = []defect{
 					b.Bus.Send(context.Background(), m)
 				}()
 				return nil
+			}
+		}},
+	{"accepts messages before they have a place on the bus", "received other messages than were sent",
+		[]string{"NodesThatSendInTurnAreReceivedInTurn"}, hubtest.BusOptions{}, buffered(true)},
+	{"has one node overtake the others", "received other messages than were sent",
+		[]string{"NodesThatSendInTurnAreReceivedInTurn"}, hubtest.BusOptions{},
+		func(b *broken, s surrounding) {
+			if !s.second {
+				buffered(true)(b, s)
 			}
 		}},
 }

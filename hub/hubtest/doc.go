@@ -21,8 +21,9 @@
 //
 //   - The hub of [New] is closed when the test ends, its log is the test's log,
 //     and a goroutine that outlives it fails the test.
-//   - [Want], [WantNone] and [WaitPeers] never wait without an end, and a
-//     failure shows frames in candump form, "123#AABB", with "-" before what was
+//   - Nothing here waits without an end: what hangs is named, and where it hangs
+//     is shown, within 10 seconds.
+//   - A failure shows frames in candump form, "123#AABB", with "-" before what was
 //     wanted and "+" before what came.
 //   - Only frames are compared: identifier, flags, length and data. Time,
 //     number and the flag [hub.Own] are not; Want returns the messages for those
@@ -42,6 +43,10 @@
 //		h := hubtest.New(t)
 //		// ...
 //	})
+//
+// Only a goroutine that waits for a mutex or for the system stops the bubble's
+// clock, and with it what would tell of it. TestBus watches its bubbles from
+// outside and tells of that too.
 //
 // # Parallel tests
 //

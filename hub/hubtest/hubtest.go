@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,31 +13,30 @@ import (
 // patience is how long anything here waits for what should come at once.
 const patience = 5 * time.Second
 
-// hubs counts the hubs of New that are open. A hub that is closed while another
-// one is open leaves the search for leaks to that one: the goroutines that it
-// would find may well belong to the other.
-var hubs atomic.Int32
-
 // New returns a hub whose log is the log of the test. When the test ends the
 // hub is closed, and the test fails if a goroutine is left that was not there
-// before New, be it the hub's or the test's own.
+// before New, be it the hub's or the test's own. A subtest answers for what it
+// starts; where it fails, the test that runs it is not searched as well.
 //
 // Not for tests that call t.Parallel. Where a test makes several hubs, the
 // search for leaks takes place when the last of them has been closed.
 func New(t testing.TB) *hub.Hub {
 	t.Helper()
-	leaks := watchLeaks()
+	return newHub(t, leakPatience)
+}
+
+func newHub(t testing.TB, forLeaks time.Duration) *hub.Hub {
+	t.Helper()
+	if k := ofTest(t); k.leaks == nil {
+		k.leaks = watchLeaks(forLeaks)
+	}
 	h := hub.New(&hub.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
-	hubs.Add(1)
 	t.Cleanup(func() {
-		if err := h.Close(); err != nil {
+		var err error
+		if hang := within(patience, "closing the hub", func() { err = h.Close() }); hang != nil {
+			t.Error(hang)
+		} else if err != nil {
 			t.Errorf("closing the hub: %v", err)
-		}
-		if hubs.Add(-1) > 0 {
-			return
-		}
-		if err := leaks(); err != nil {
-			t.Errorf("the hub is closed, but the test has left goroutines behind: %v", err)
 		}
 	})
 	return h
@@ -48,11 +46,20 @@ func New(t testing.TB) *hub.Hub {
 // when the test ends. An error ends the test.
 func Open(t testing.TB, h *hub.Hub, name string, o *hub.SubscriberOptions) *hub.Subscriber {
 	t.Helper()
-	s, err := h.Open(name, o)
+	ofTest(t) // it may get a hub yet, whose search is to come behind this Close
+	var s *hub.Subscriber
+	var err error
+	if hang := within(patience, "open "+name, func() { s, err = h.Open(name, o) }); hang != nil {
+		t.Fatal(hang)
+	}
 	if err != nil {
 		t.Fatalf("open %s: %v", name, err)
 	}
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() {
+		if hang := within(patience, "closing a subscriber of "+name, func() { s.Close() }); hang != nil {
+			t.Error(hang)
+		}
+	})
 	return s
 }
 
@@ -63,7 +70,10 @@ func WaitPeers(t testing.TB, h *hub.Hub, channel string, n int) {
 	t.Helper()
 	pause := 50 * time.Microsecond
 	for start := time.Now(); ; {
-		channels := h.Channels()
+		var channels []hub.ChannelInfo
+		if hang := within(patience, "Hub.Channels", func() { channels = h.Channels() }); hang != nil {
+			t.Fatal(hang)
+		}
 		count := 0
 		for _, c := range channels {
 			if c.Name == channel {

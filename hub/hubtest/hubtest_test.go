@@ -32,11 +32,10 @@ func TestNewClosesTheHub(t *testing.T) {
 
 func TestNewReportsALeak(t *testing.T) {
 	both(t, func(t *testing.T) {
-		hubtest.ShortLeakPatience(t)
 		release := make(chan struct{})
 		defer close(release)
 		r := record(func(t testing.TB) {
-			hubtest.New(t)
+			hubtest.NewHasty(t)
 			go stubborn(release)
 		})
 		wantReport(t, r, "left goroutines behind", "hubtest_test.stubborn")
@@ -85,15 +84,61 @@ func TestSeveralHubsInOneTest(t *testing.T) {
 			}
 		}))
 
-		hubtest.ShortLeakPatience(t)
 		release := make(chan struct{})
 		defer close(release)
 		r := record(func(t testing.TB) {
-			hubtest.New(t)
-			hubtest.New(t)
+			hubtest.NewHasty(t)
+			hubtest.NewHasty(t)
 			go stubborn(release)
 		})
 		wantReport(t, r, "hubtest_test.stubborn")
+	})
+}
+
+// A test and its subtest each have a hub. Who leaves a goroutine behind is told,
+// and nobody else.
+func TestALeakIsThatOfTheTestThatHasStartedIt(t *testing.T) {
+	for _, guilty := range []string{"nobody", "subtest", "parent"} {
+		t.Run(guilty, func(t *testing.T) {
+			both(t, func(t *testing.T) {
+				release := make(chan struct{})
+				defer close(release)
+				var sub, next *recorder
+				parent := record(func(t testing.TB) {
+					s := hubtest.Open(t, hubtest.NewHasty(t), "can0", nil)
+					s.C() // lives longer than the subtest
+					if guilty == "parent" {
+						go stubborn(release)
+					}
+					sub = t.(*recorder).sub(func(t testing.TB) {
+						hubtest.NewHasty(t)
+						if guilty == "subtest" {
+							go stubborn(release)
+						}
+					})
+					next = t.(*recorder).sub(func(t testing.TB) { hubtest.NewHasty(t) })
+				})
+				for name, r := range map[string]*recorder{"subtest": sub, "next": next, "parent": parent} {
+					if name == guilty {
+						wantReport(t, r, "left goroutines behind", "hubtest_test.stubborn")
+					} else if report := r.report(); report != "" {
+						t.Errorf("%s is blamed:\n%s", name, report)
+					}
+				}
+			})
+		})
+	}
+}
+
+// What a subtest has on its parent's hub goes before its own hub is searched for.
+func TestSubscribersOnAnotherHubAreNoLeaks(t *testing.T) {
+	both(t, func(t *testing.T) {
+		parent := hubtest.New(t)
+		wantNoReport(t, record(func(t testing.TB) {
+			s := hubtest.Open(t, parent, "can0", nil)
+			hubtest.NewHasty(t)
+			s.C() // has a goroutine until s is closed
+		}))
 	})
 }
 

@@ -5,21 +5,16 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"reflect"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
 )
 
-const (
-	// stepTime is how long a step of a check may take, and graceTime how long it
-	// may go on after its context has ended.
-	stepTime  = 10 * time.Second
-	graceTime = time.Second
-
-	// queued is how many messages a node must be able to keep.
-	queued = 16
-)
+// queued is how many messages a node must be able to keep.
+const queued = 16
 
 // A node is one side of a pair.
 type node struct {
@@ -30,27 +25,40 @@ type node struct {
 // A pair is what a check works with: two nodes of one bus, and the test.
 type pair struct {
 	testing.TB
-	a, b node
-	opts BusOptions
+	a, b     node
+	opts     BusOptions
+	progress *progress // nil outside a bubble
+	hung     bool      // a step has hung: the others get less time. Of the test's goroutine
 }
 
 // A step is a part of a check that runs in a goroutine of its own, so that a
 // call that never returns can be told.
 type step struct {
-	p    *pair
-	what string
-	done chan error // has f's result in the end; room for it
-	late *time.Timer
+	p     *pair
+	what  string
+	done  chan error // has f's result in the end; room for it
+	limit time.Duration
+	late  *time.Timer
 }
 
 // start runs f. The context that f gets ends after stepTime. As f does not run
 // in the test's goroutine, it returns errors and does not end the test.
 func (p *pair) start(what string, f func(ctx context.Context) error) *step {
-	s := &step{p: p, what: what, done: make(chan error, 1), late: time.NewTimer(stepTime + graceTime)}
+	s := &step{p: p, what: what, done: make(chan error, 1), limit: stepTime + graceTime}
+	if p.hung {
+		s.limit = graceTime / 4
+	}
+	s.late = time.NewTimer(s.limit)
+	end := p.progress.begin(what)
 	go func() {
+		var err error
+		defer func() { // also if f ends its goroutine
+			end()
+			s.done <- err
+		}()
 		ctx, cancel := context.WithTimeout(context.Background(), stepTime)
 		defer cancel()
-		s.done <- f(ctx)
+		err = f(ctx)
 	}()
 	return s
 }
@@ -62,13 +70,12 @@ func (s *step) end() (err error, ok bool) {
 	case err := <-s.done:
 		return err, true
 	case <-s.late.C:
+		s.p.hung = true
 		return nil, false
 	}
 }
 
-func (s *step) hangs() error {
-	return fmt.Errorf("%s hangs: it has not returned after %v", s.what, stepTime+graceTime)
-}
+func (s *step) hangs() error { return hangs(s.what, s.limit) }
 
 // wait waits for f and returns its error. If f hangs, that ends the test.
 func (s *step) wait() error {
@@ -238,4 +245,72 @@ func (p *pair) nothingElse(from, to node, why string) {
 	if extra != nil {
 		p.Errorf("%s received %q, want nothing: %s", to.name, extra, why)
 	}
+}
+
+// make has makePair make the two nodes.
+func (p *pair) make(makePair func(t testing.TB) (a, b hub.Bus)) {
+	p.Helper()
+	p.setUp("makePair", func(t testing.TB) {
+		a, b := makePair(t)
+		p.a, p.b = node{a, "A"}, node{b, "B"}
+	})
+	p.closeAtTheEnd(p.b)
+	p.closeAtTheEnd(p.a)
+}
+
+// join returns a third node, or a fourth.
+func (p *pair) join(name string) node {
+	p.Helper()
+	n := node{name: name}
+	p.setUp("Join", func(t testing.TB) { n.Bus = p.opts.Join(t) })
+	p.closeAtTheEnd(n)
+	return n
+}
+
+// setUp runs a function that may end the test.
+func (p *pair) setUp(what string, f func(t testing.TB)) {
+	p.Helper()
+	done := false
+	p.start(what, func(context.Context) error {
+		f(&guarded{p.TB, p})
+		done = true
+		return nil
+	}).must()
+	switch {
+	case done:
+	case p.Skipped():
+		p.SkipNow()
+	default: // it has ended its goroutine by t.Fatal
+		p.FailNow()
+	}
+}
+
+func (p *pair) closeAtTheEnd(n node) {
+	p.Cleanup(func() {
+		s := p.start(n.name+".Close", func(context.Context) error { return n.Close() })
+		if err, ok := s.end(); !ok {
+			p.Errorf("%v", s.hangs())
+		} else if err != nil {
+			p.Errorf("%s.Close() = %v, want nil", n.name, err)
+		}
+	})
+}
+
+// A guarded is the test as makePair sees it. Its cleanup functions are steps.
+type guarded struct {
+	testing.TB
+	p *pair
+}
+
+func (g *guarded) Cleanup(f func()) {
+	g.TB.Cleanup(func() {
+		what := runtime.FuncForPC(reflect.ValueOf(f).Pointer()).Name()
+		s := g.p.start("a cleanup function of makePair, "+what+",", func(context.Context) error {
+			f()
+			return nil
+		})
+		if _, ok := s.end(); !ok {
+			g.Errorf("%v", s.hangs())
+		}
+	})
 }

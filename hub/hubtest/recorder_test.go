@@ -8,12 +8,17 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // A recorder is a testing.TB that only notes what a test would have been told.
 type recorder struct {
 	testing.TB // nil: what is not here must not be called
+	parent     *recorder
+	took       time.Duration
+	failed     atomic.Bool // by itself or by what it runs
 
 	mu       sync.Mutex
 	failures []string
@@ -24,8 +29,13 @@ type recorder struct {
 
 // record runs f as a test function, with its cleanup functions, and returns
 // what it has reported.
-func record(f func(t testing.TB)) *recorder {
-	r := &recorder{}
+func record(f func(t testing.TB)) *recorder { return (*recorder)(nil).sub(f) }
+
+// sub runs f as t.Run does: with a failure of f, r has failed too.
+func (r *recorder) sub(f func(t testing.TB)) *recorder {
+	r = &recorder{parent: r}
+	start := time.Now()
+	defer func() { r.took = time.Since(start) }()
 	inTurn(func() { f(r) })
 	for len(r.cleanups) > 0 {
 		last := r.cleanups[len(r.cleanups)-1]
@@ -49,13 +59,12 @@ func (r *recorder) fail(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failures = append(r.failures, text)
+	for p := r; p != nil; p = p.parent {
+		p.failed.Store(true)
+	}
 }
 
-func (r *recorder) Failed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.failures) > 0
-}
+func (r *recorder) Failed() bool { return r.failed.Load() }
 
 // report returns all failures in one text.
 func (r *recorder) report() string {
@@ -70,6 +79,8 @@ func (r *recorder) Cleanup(f func())                  { r.cleanups = append(r.cl
 func (r *recorder) Context() context.Context          { return context.Background() }
 func (r *recorder) Output() io.Writer                 { return &r.log }
 func (r *recorder) Errorf(format string, args ...any) { r.fail(fmt.Sprintf(format, args...)) }
+func (r *recorder) Error(args ...any)                 { r.fail(fmt.Sprint(args...)) }
+func (r *recorder) Skipped() bool                     { return r.skipped }
 func (r *recorder) Fatal(args ...any)                 { r.fail(fmt.Sprint(args...)); runtime.Goexit() }
 
 func (r *recorder) Fatalf(format string, args ...any) {
@@ -77,7 +88,16 @@ func (r *recorder) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-func (r *recorder) Skip(...any) {
+func (r *recorder) FailNow() {
+	for p := r; p != nil; p = p.parent {
+		p.failed.Store(true)
+	}
+	runtime.Goexit()
+}
+
+func (r *recorder) Skip(...any) { r.SkipNow() }
+
+func (r *recorder) SkipNow() {
 	r.skipped = true
 	runtime.Goexit()
 }

@@ -1,7 +1,6 @@
 package hubtest
 
 import (
-	"context"
 	"testing"
 	"testing/synctest"
 
@@ -24,10 +23,23 @@ type BusOptions struct {
 	// that once one has closed, calls on the other may return [hub.ErrClosed].
 	// Default: false, the bus goes on for the other.
 	PointToPoint bool
+	// OrdersItself says that the bus decides the order of what different nodes
+	// send, as a wire does by priority and a server by what reaches it first. Then
+	// a message may come before one of another node whose Send had returned
+	// earlier. Default: false, it comes behind it.
+	OrdersItself bool
+	// Join returns one more node on the bus of the pair that makePair has made
+	// last, connected like those. TestBus closes it. Default: nil, and what takes
+	// a third node is not checked.
+	Join func(t testing.TB) hub.Bus
+	// EndBus ends the bus of the pair that makePair has made last, as by closing
+	// the hub or the server, while its nodes are open. What a node has queued must
+	// then still come out of it, and an error only behind that. EndBus is not
+	// called by the goroutine of the test. Default: nil, nothing ends this bus.
+	EndBus func()
 	// Synctest runs each check in a synctest bubble, which takes no time and
 	// where a call that hangs is found at once. For a bus that works without the
-	// operating system. makePair is called in the bubble, and a call that never
-	// returns ends the whole test binary. Default: false.
+	// operating system. makePair is called in the bubble. Default: false.
 	Synctest bool
 }
 
@@ -43,8 +55,9 @@ type BusOptions struct {
 //
 // TestBus does not expect that messages arrive at once, nor that they carry Seq,
 // but that Timestamp is set, be it only on arrival. Context errors must be
-// returned bare, closed may be wrapped. A call that should return has 10 seconds
-// to do it. Not for tests that call t.Parallel.
+// returned bare, closed may be wrapped. What should return and does not, makePair
+// and its cleanup functions included, fails the test by name within 10 seconds;
+// the next check goes on. Not for tests that call t.Parallel.
 func TestBus(t *testing.T, makePair func(t testing.TB) (a, b hub.Bus), o *BusOptions) {
 	if o == nil {
 		o = &BusOptions{}
@@ -55,10 +68,12 @@ func TestBus(t *testing.T, makePair func(t testing.TB) (a, b hub.Bus), o *BusOpt
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {
 			if !o.Synctest {
-				c.on(t, makePair, *o)
+				c.on(t, makePair, *o, nil)
 				return
 			}
-			synctest.Test(t, func(t *testing.T) { c.on(t, makePair, *o) })
+			watched(t, standstill, func(p *progress) {
+				synctest.Test(t, func(t *testing.T) { c.on(t, makePair, *o, p) })
+			})
 		})
 	}
 }
@@ -84,6 +99,7 @@ var checks = []check{
 	{"OrderIsKept", orderIsKept},
 	{"ManySendersKeepTheirOrder", manySenders},
 	{"ReceiveLoopsMaySend", receiveLoops},
+	{"NodesThatSendInTurnAreReceivedInTurn", sendInTurn},
 
 	{"RecvUnderDoneContextReturnsItsError", recvDone},
 	{"RecvUnderDoneContextHandsOutWhatIsQueued", recvQueued},
@@ -91,10 +107,13 @@ var checks = []check{
 	{"ContextUnblocksRecv", contextUnblocksRecv},
 	{"ContextUnblocksSend", contextUnblocksSend},
 	{"CancelledRecvLosesNothing", cancelledRecv},
+	{"PollsWhileTheBusEndsHandOutWhatIsQueued", pollsAtTheEnd},
+	{"PollsAfterTheBusHasEndedHandOutWhatIsQueued", pollsAfterTheEnd},
 
 	{"CloseUnblocksRecv", closeUnblocksRecv},
 	{"CloseUnblocksSend", closeUnblocksSend},
 	{"CloseMayBeCalledAgainAndAtOnce", closeAgain},
+	{"ASecondCloseWaitsAsTheFirstDoes", closeTwice},
 	{"AfterCloseAllCallsReturnErrClosed", afterClose},
 	{"CloseDeliversWhatWasSent", closeDelivers},
 	{"CloseLeavesTheOtherNodeAlone", closeLeavesOther},
@@ -105,9 +124,9 @@ var checks = []check{
 // on runs the check with a new pair, and then looks for what the pair has left.
 // Cleanup functions run last to first: the nodes are closed, then whatever
 // makePair has made, then goroutines are counted.
-func (c check) on(t testing.TB, makePair func(t testing.TB) (a, b hub.Bus), o BusOptions) {
+func (c check) on(t testing.TB, makePair func(t testing.TB) (a, b hub.Bus), o BusOptions, progress *progress) {
 	t.Helper()
-	leaks := watchLeaks()
+	leaks := watchLeaks(leakPatience)
 	t.Cleanup(func() {
 		if t.Failed() {
 			return // a call that hangs is a goroutine too, and has been told
@@ -116,17 +135,7 @@ func (c check) on(t testing.TB, makePair func(t testing.TB) (a, b hub.Bus), o Bu
 			t.Errorf("both nodes are closed, but have left goroutines behind: %v", err)
 		}
 	})
-	a, b := makePair(t)
-	p := &pair{TB: t, a: node{a, "A"}, b: node{b, "B"}, opts: o}
-	t.Cleanup(func() {
-		for _, n := range []node{p.a, p.b} {
-			s := p.start(n.name+".Close", func(context.Context) error { return n.Close() })
-			if err, ok := s.end(); !ok {
-				t.Errorf("%v", s.hangs())
-			} else if err != nil {
-				t.Errorf("%s.Close() = %v, want nil", n.name, err)
-			}
-		}
-	})
+	p := &pair{TB: t, opts: o, progress: progress}
+	p.make(makePair)
 	c.run(p)
 }

@@ -24,7 +24,7 @@ func Want(t testing.TB, bus hub.Bus, messages ...hub.Message) []hub.Message {
 	t.Helper()
 	var got []hub.Message
 	for range messages {
-		m, err := recv(bus, patience)
+		m, err := recv(t, bus, patience)
 		switch {
 		case err == context.DeadlineExceeded:
 			t.Fatalf("received %d of %d messages, then none for %v (-want +got):\n%s",
@@ -50,7 +50,7 @@ const quiet = 50 * time.Millisecond
 // timer sends within that time. Outside a slow machine can hide one from it.
 func WantNone(t testing.TB, bus hub.Bus) {
 	t.Helper()
-	m, err := recv(bus, quiet)
+	m, err := recv(t, bus, quiet)
 	switch {
 	case err == nil:
 		t.Errorf("received %s, want no message", text(m))
@@ -60,9 +60,14 @@ func WantNone(t testing.TB, bus hub.Bus) {
 }
 
 // recv receives one message. The context is not that of the test, which is done
-// when the test's cleanup functions run.
-func recv(bus hub.Bus, within time.Duration) (hub.Message, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+// when the test's cleanup functions run. A bus that does not look at it ends the
+// test.
+func recv(t testing.TB, bus hub.Bus, d time.Duration) (m hub.Message, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
-	return bus.Recv(ctx)
+	if hang := within(d+graceTime, "Recv", func() { m, err = bus.Recv(ctx) }); hang != nil {
+		t.Fatal(hang)
+	}
+	return m, err
 }

@@ -4,37 +4,79 @@
 package bus
 
 import (
+	"cmp"
 	"context"
-	"sync"
+	"sync/atomic"
 
 	"github.com/canhub-go/canhub/hub"
 )
 
 // A Life is that of a bus. It ends by the bus's Close or by itself.
 type Life struct {
-	Quit  chan struct{} // closed by Close of the bus, once
-	Ended chan struct{} // closed by who receives, its last act
-	Err   error         // why it has ended; set before Ended is closed
+	closing chan struct{} // closed by the first Close, its first act
+	closed  chan struct{} // closed by the first Close, its last act
+	ended   chan struct{} // closed by the first End
+
+	closes atomic.Bool           // there was a Close; a sync.Once makes the others wait for a mutex
+	reason atomic.Pointer[error] // why it has ended; set by the first End before it closes ended
 }
 
 // NewLife returns one that has begun.
-func NewLife() Life {
-	return Life{Quit: make(chan struct{}), Ended: make(chan struct{})}
+func NewLife() *Life {
+	return &Life{
+		closing: make(chan struct{}),
+		closed:  make(chan struct{}),
+		ended:   make(chan struct{}),
+	}
+}
+
+// Close is the Close of a bus: the first call begins [Life.Closing] and runs
+// leave, which has the bus end. Every call returns when leave has returned and
+// the bus has ended.
+func (l *Life) Close(leave func()) {
+	if l.closes.CompareAndSwap(false, true) {
+		close(l.closing)
+		leave()
+		close(l.closed)
+	}
+	<-l.closed
+	<-l.ended
+}
+
+// End says that the bus has ended, and why; nil is [hub.ErrClosed]. The last act
+// of who receives calls it, or whoever finds the end. Only the first call has an
+// effect: it is reported.
+func (l *Life) End(err error) (first bool) {
+	err = cmp.Or(err, hub.ErrClosed)
+	if !l.reason.CompareAndSwap(nil, &err) {
+		return false
+	}
+	close(l.ended)
+	return true
+}
+
+// Closing is closed when Close is called.
+func (l *Life) Closing() <-chan struct{} { return l.closing }
+
+// Ended is closed when the bus has ended.
+func (l *Life) Ended() <-chan struct{} { return l.ended }
+
+// Err returns why the bus has ended, or nil as long as it has not.
+func (l *Life) Err() error {
+	if err := l.reason.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // Over returns [hub.ErrClosed] after Close, otherwise why the bus has ended if it
 // has, or nil.
 func (l *Life) Over() error {
 	select {
-	case <-l.Quit:
+	case <-l.closing:
 		return hub.ErrClosed
 	default:
-	}
-	select {
-	case <-l.Ended:
-		return l.Err
-	default:
-		return nil
+		return l.Err()
 	}
 }
 
@@ -43,7 +85,7 @@ func (l *Life) Over() error {
 // bus has ended; then the ctx's error or Err.
 func Recv[T any](ctx context.Context, l *Life, queue <-chan T) (v T, err error) {
 	select {
-	case <-l.Quit:
+	case <-l.closing:
 		return v, hub.ErrClosed
 	default:
 	}
@@ -57,82 +99,16 @@ func Recv[T any](ctx context.Context, l *Life, queue <-chan T) (v T, err error) 
 		return v, nil
 	case <-ctx.Done():
 		return v, ctx.Err()
-	case <-l.Quit:
+	case <-l.closing:
 		return v, hub.ErrClosed
-	case <-l.Ended:
+	case <-l.ended:
 	}
 	select {
-	case <-l.Quit:
+	case <-l.closing:
 		return v, hub.ErrClosed
 	case v = <-queue: // it came before the end
 		return v, nil
 	default:
-		return v, l.Err
+		return v, l.Err()
 	}
-}
-
-// An Outbox takes what Send accepts to the goroutine that writes it.
-type Outbox[T any] struct {
-	out   chan T        // Put sends, who writes receives; never closed
-	last  chan struct{} // closed by Close: out has all that it will ever have
-	sends sync.RWMutex  // held for reading by each Put; Close waits for them with it
-}
-
-// NewOutbox returns one with room for n.
-func NewOutbox[T any](n int) *Outbox[T] {
-	return &Outbox[T]{out: make(chan T, n), last: make(chan struct{})}
-}
-
-// Put waits for room. With an error v was not taken: the ctx's, or that of
-// [Life.Over].
-func (o *Outbox[T]) Put(ctx context.Context, l *Life, v T) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	o.sends.RLock()
-	defer o.sends.RUnlock()
-	if err := l.Over(); err != nil {
-		return err
-	}
-	select {
-	case o.out <- v:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-l.Quit:
-		return hub.ErrClosed
-	case <-l.Ended:
-		return l.Err
-	}
-}
-
-// Next waits for what is to be written next. It returns false when the bus has
-// ended, or when Close was called and everything has been taken.
-func (o *Outbox[T]) Next(l *Life) (v T, ok bool) {
-	select {
-	case v = <-o.out:
-		return v, true
-	case <-l.Ended:
-		return v, false
-	case <-o.last:
-		return o.More()
-	}
-}
-
-// More is Next for what is there already.
-func (o *Outbox[T]) More() (v T, ok bool) {
-	select {
-	case v = <-o.out:
-		return v, true
-	default:
-		return v, false
-	}
-}
-
-// Close waits for each Put that is at work, once Quit is closed. Who writes then
-// gets what they left.
-func (o *Outbox[T]) Close() {
-	o.sends.Lock()
-	close(o.last)
-	o.sends.Unlock()
 }

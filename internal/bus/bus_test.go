@@ -1,9 +1,10 @@
-package bus
+package bus_test
 
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,23 +12,202 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/canhub-go/canhub/hub"
-	"github.com/canhub-go/canhub/hub/hubtest"
+	"github.com/canhub-go/canhub/internal/bus"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var errLost = errors.New("lost")
 
-// begin returns a life, and the two ways to end it.
-func begin() (l *Life, quit, end func()) {
-	life := NewLife()
-	return &life, func() { close(life.Quit) }, func() { life.Err = errLost; close(life.Ended) }
+// A life is one of which a test can begin the close without waiting for its end.
+type life struct {
+	*bus.Life
+	t testing.TB
+}
+
+func begin(t testing.TB) life {
+	l := life{bus.NewLife(), t}
+	t.Cleanup(func() { l.End(nil) }) // for the Close of quit
+	return l
+}
+
+// quit returns when the life is closing.
+func (l life) quit() {
+	closed := make(chan struct{})
+	go func() {
+		l.Close(func() {})
+		close(closed)
+	}()
+	l.t.Cleanup(func() {
+		l.End(nil)
+		<-closed
+	})
+	<-l.Closing()
+}
+
+// bubble runs f in a bubble. Who waits for a mutex there stops its clock, so what
+// hangs is found outside, in real time.
+func bubble(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	late := time.AfterFunc(8*time.Second, func() {
+		panic(t.Name() + ": a goroutine of the bubble hangs in a way that is not durable, such as a mutex")
+	})
+	defer late.Stop()
+	synctest.Test(t, f)
 }
 
 func canceled() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
+}
+
+func late() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 0)
+	cancel()
+	return ctx
+}
+
+// A hook is a context that does something at the last moment: when a call asks
+// for Done, it has looked at everything and is about to wait.
+type hook struct {
+	context.Context
+	at func()
+}
+
+func (h hook) Done() <-chan struct{} {
+	h.at()
+	return h.Context.Done()
+}
+
+// often is enough for a select with two ready cases to have taken both.
+const often = 100
+
+func TestCloseLeavesOnceAndEachCallWaitsForTheEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := bus.NewLife()
+		start := time.Now()
+		left := 0
+		done := make(chan time.Duration, 3)
+		closeIt := func() {
+			l.Close(func() {
+				select {
+				case <-l.Closing():
+				default:
+					t.Error("leave runs before Closing is closed")
+				}
+				left++
+				time.Sleep(time.Second)
+			})
+			done <- time.Since(start)
+		}
+		go closeIt()
+		synctest.Wait()
+		go closeIt()
+		synctest.Wait()
+		time.Sleep(2 * time.Second)
+		if len(done) > 0 {
+			t.Error("Close has returned, but the bus has not ended")
+		}
+		l.End(errLost)
+		go closeIt()
+		for range 3 {
+			if d := <-done; d != 2*time.Second {
+				t.Errorf("a Close has returned after %v, want 2s", d)
+			}
+		}
+		if left != 1 {
+			t.Errorf("leave has run %d times, want once", left)
+		}
+	})
+}
+
+func TestEachCloseWaitsForLeave(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := bus.NewLife()
+		l.End(errLost)
+		start := time.Now()
+		done := make(chan time.Duration, 2)
+		for range 2 {
+			go func() {
+				l.Close(func() { time.Sleep(time.Second) })
+				done <- time.Since(start)
+			}()
+		}
+		for range 2 {
+			if d := <-done; d != time.Second {
+				t.Errorf("a Close has returned after %v, want 1s", d)
+			}
+		}
+	})
+}
+
+func TestTheFirstReasonForTheEndStands(t *testing.T) {
+	for _, first := range []error{errLost, nil} {
+		l := bus.NewLife()
+		if err := l.Err(); err != nil {
+			t.Errorf("Err = %v before the end, want nil", err)
+		}
+		if !l.End(first) {
+			t.Error("the first End reports that it was not")
+		}
+		if l.End(errors.New("another")) {
+			t.Error("the second End reports that it was the first")
+		}
+		want := first
+		if first == nil {
+			want = hub.ErrClosed
+		}
+		if err := l.Err(); err != want {
+			t.Errorf("Err = %v, want %v", err, want)
+		}
+		select {
+		case <-l.Ended():
+		default:
+			t.Error("Ended is not closed after End")
+		}
+		if err := l.Over(); err != want {
+			t.Errorf("Over = %v, want %v", err, want)
+		}
+	}
+}
+
+func TestAfterEndErrTellsWhoeverWasFirst(t *testing.T) {
+	for range 20_000 {
+		l := bus.NewLife()
+		var ready atomic.Int32
+		errs := make(chan error, 2)
+		for range 2 {
+			go func() {
+				ready.Add(1)
+				for ready.Load() < 2 { // so that both are at it at once
+					runtime.Gosched()
+				}
+				l.End(errLost)
+				errs <- l.Err()
+			}()
+		}
+		for range 2 {
+			if err := <-errs; err != errLost {
+				t.Fatalf("Err = %v after End, want %v", err, errLost)
+			}
+		}
+	}
+}
+
+func TestOverIsErrClosedAfterCloseWhateverHasEndedTheBus(t *testing.T) {
+	l := begin(t)
+	if err := l.Over(); err != nil {
+		t.Errorf("Over = %v at the beginning, want nil", err)
+	}
+	l.quit()
+	if err := l.Over(); err != hub.ErrClosed {
+		t.Errorf("Over = %v while Close runs, want hub.ErrClosed", err)
+	}
+	l.End(errLost)
+	if err := l.Over(); err != hub.ErrClosed {
+		t.Errorf("Over = %v after the end, want hub.ErrClosed", err)
+	}
 }
 
 func TestRecvHandsOutWhatIsQueuedUnlessTheBusIsClosed(t *testing.T) {
@@ -39,51 +219,83 @@ func TestRecvHandsOutWhatIsQueuedUnlessTheBusIsClosed(t *testing.T) {
 	}{
 		{"alive", context.Background(), false, false, nil, nil},
 		{"ctx done", canceled(), false, false, nil, context.Canceled},
+		{"ctx's time is over", late(), false, false, nil, context.DeadlineExceeded},
 		{"ended", context.Background(), false, true, nil, errLost},
 		{"closed", context.Background(), true, false, hub.ErrClosed, hub.ErrClosed},
 		{"closed and ended", context.Background(), true, true, hub.ErrClosed, hub.ErrClosed},
 	} {
-		l, quit, end := begin()
-		queue := make(chan int, 2)
-		queue <- 7
-		if tt.closed {
-			quit()
+		for range often {
+			l := begin(t)
+			queue := make(chan int, 2)
+			queue <- 7
+			if tt.closed {
+				l.quit()
+			}
+			if tt.ended {
+				l.End(errLost)
+			}
+			if v, err := bus.Recv(tt.ctx, l.Life, queue); err != tt.first || err == nil && v != 7 {
+				t.Fatalf("%s: %d, %v; want 7 or %v", tt.name, v, err, tt.first)
+			}
+			if tt.afterwards == nil {
+				continue
+			}
+			if v, err := bus.Recv(tt.ctx, l.Life, queue); err != tt.afterwards {
+				t.Fatalf("%s, nothing queued: %d, %v; want %v", tt.name, v, err, tt.afterwards)
+			}
 		}
-		if tt.ended {
-			end()
+	}
+}
+
+func TestRecvReturnsWhatCameAtTheVeryEnd(t *testing.T) {
+	for range often {
+		l := begin(t)
+		queue := make(chan int, 1)
+		v, err := bus.Recv(hook{context.Background(), func() {
+			queue <- 7
+			l.End(errLost)
+		}}, l.Life, queue)
+		if v != 7 || err != nil {
+			t.Fatalf("%d, %v; want 7: it came before the end", v, err)
 		}
-		if v, err := Recv(tt.ctx, l, queue); err != tt.first || err == nil && v != 7 {
-			t.Errorf("%s: %d, %v; want 7 or %v", tt.name, v, err, tt.first)
-		}
-		if tt.afterwards == nil {
-			continue
-		}
-		if v, err := Recv(tt.ctx, l, queue); err != tt.afterwards {
-			t.Errorf("%s, nothing queued: %d, %v; want %v", tt.name, v, err, tt.afterwards)
+	}
+}
+
+func TestRecvIsClosedWhenCloseAndTheEndComeAtOnce(t *testing.T) {
+	for range often {
+		l := begin(t)
+		_, err := bus.Recv(hook{context.Background(), func() {
+			l.quit()
+			l.End(errLost)
+		}}, l.Life, make(chan int))
+		if err != hub.ErrClosed {
+			t.Fatalf("%v, want hub.ErrClosed", err)
 		}
 	}
 }
 
 // What Recv and Put wait for ends both.
 func TestWaitingEnds(t *testing.T) {
-	for want, cause := range map[error]func(quit, end, cancel func()){
-		hub.ErrClosed:    func(quit, _, _ func()) { quit() },
-		errLost:          func(_, end, _ func()) { end() },
-		context.Canceled: func(_, _, cancel func()) { cancel() },
+	for want, cause := range map[error]func(l life, cancel func()){
+		hub.ErrClosed:    func(l life, _ func()) { l.quit() },
+		errLost:          func(l life, _ func()) { l.End(errLost) },
+		context.Canceled: func(_ life, cancel func()) { cancel() },
+
+		context.DeadlineExceeded: func(life, func()) {}, // an hour later
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			l, quit, end := begin()
-			ctx, cancel := context.WithCancel(t.Context())
+		bubble(t, func(t *testing.T) {
+			l := begin(t)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()
-			full := NewOutbox[int](0)
+			full := bus.NewOutbox[int](0)
 			errs := make(chan error, 2)
-			go func() { _, err := Recv(ctx, l, make(chan int)); errs <- err }()
-			go func() { errs <- full.Put(ctx, l, 1) }()
+			go func() { _, err := bus.Recv(ctx, l.Life, make(chan int)); errs <- err }()
+			go func() { errs <- full.Put(ctx, l.Life, 1) }()
 			synctest.Wait()
 			if len(errs) > 0 {
 				t.Fatalf("%v before anything has happened", <-errs)
 			}
-			cause(quit, end, cancel)
+			cause(l, cancel)
 			for range 2 {
 				if err := <-errs; err != want {
 					t.Errorf("%v, want %v", err, want)
@@ -93,124 +305,16 @@ func TestWaitingEnds(t *testing.T) {
 	}
 }
 
-func TestPutTakesNothingOnceItIsOver(t *testing.T) {
-	for _, tt := range []struct {
-		ctx           context.Context
-		closed, ended bool
-		want          error
-	}{
-		{canceled(), true, true, context.Canceled},
-		{context.Background(), true, true, hub.ErrClosed},
-		{context.Background(), false, true, errLost},
-	} {
-		l, quit, end := begin()
-		if tt.closed {
-			quit()
-		}
-		if tt.ended {
-			end()
-		}
-		o := NewOutbox[int](8)
-		if err := o.Put(tt.ctx, l, 1); err != tt.want {
-			t.Errorf("%v, want %v", err, tt.want)
-		}
-		if v, ok := o.More(); ok {
-			t.Errorf("%d was taken with the error %v", v, tt.want)
-		}
-	}
-}
-
-func TestCloseLosesNothingThatPutHasTaken(t *testing.T) {
-	for range 2000 {
-		l, quit, _ := begin()
-		o := NewOutbox[int](4)
-		taken := make(chan int, 1)
+func TestWaitingRecvGetsWhatComes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := begin(t)
+		queue := make(chan int)
 		go func() {
-			n := 0
-			for o.Put(context.Background(), l, n) == nil {
-				n++
-			}
-			taken <- n
+			synctest.Wait()
+			queue <- 7
 		}()
-		o.Next(l)
-		closed := make(chan struct{})
-		go func() {
-			quit()
-			o.Close()
-			close(closed)
-		}()
-		n := 1
-		for {
-			if _, ok := o.Next(l); !ok {
-				break
-			}
-			n++
-		}
-		if want := <-taken; n != want {
-			t.Fatalf("%d were taken, %d came", want, n)
-		}
-		<-closed
-	}
-}
-
-func TestSeldomIsOnceASecond(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var s Seldom
-		told := 0
-		for range 25 { // 2.5 s: at 0, 1 and 2
-			if s.Now() {
-				told++
-			}
-			time.Sleep(time.Second / 10)
-		}
-		if told != 3 {
-			t.Errorf("told %d times, want 3", told)
-		}
-	})
-}
-
-func TestSeldomIsNotSilentWhenTheClockWasSetBack(t *testing.T) {
-	var s Seldom
-	s.last.Store(time.Now().Add(time.Hour).UnixNano())
-	if !s.Now() {
-		t.Error("silent for an hour")
-	}
-	if s.Now() {
-		t.Error("told twice")
-	}
-}
-
-func TestPassesAsInPackageHub(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := rand.New(rand.NewPCG(1, 2))
-		h := hubtest.New(t)
-		from := hubtest.Open(t, h, "can0", nil)
-		for range 200 {
-			filters := make([]hub.Filter, r.IntN(3))
-			for i := range filters {
-				filters[i] = hub.Filter{ID: r.Uint32N(8), Mask: r.Uint32() & 0x80000007, Invert: r.IntN(4) == 0}
-				switch r.IntN(4) {
-				case 0:
-					filters[i].StandardOnly = true
-				case 1:
-					filters[i].ExtendedOnly = true
-				}
-			}
-			to := hubtest.Open(t, h, "can0", &hub.SubscriberOptions{Filters: filters})
-			var want []hub.Message
-			for id := range uint32(8) {
-				for _, m := range []hub.Message{hub.Std(id), hub.Ext(id), {ID: id, Flags: hub.Error}} {
-					if err := from.Send(t.Context(), m); err != nil {
-						t.Fatal(err)
-					}
-					if Passes(filters, &m) {
-						want = append(want, m)
-					}
-				}
-			}
-			hubtest.Want(t, to, want...)
-			hubtest.WantNone(t, to)
-			to.Close()
+		if v, err := bus.Recv(t.Context(), l.Life, queue); v != 7 || err != nil {
+			t.Errorf("%d, %v; want 7", v, err)
 		}
 	})
 }

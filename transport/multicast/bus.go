@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
@@ -25,8 +24,7 @@ type Bus struct {
 
 	pen   chan *pen        // the one there is; never closed
 	queue chan hub.Message // received and wanted; run sends, never closed
-	life  bus.Life         // ended by run
-	once  sync.Once
+	life  *bus.Life        // ended by run
 
 	counters counters
 }
@@ -76,7 +74,7 @@ func Open(group string, o *Options) (*Bus, error) {
 		return nil, closedOr(err, "join "+b.group.String())
 	}
 	b.pen <- p
-	go b.run(r) // Close waits for it
+	go func() { b.life.End(b.run(r)) }() // Close waits for it
 	return b, nil
 }
 
@@ -99,7 +97,7 @@ func (b *Bus) Send(ctx context.Context, m hub.Message) error {
 		return err
 	}
 	select {
-	case <-b.life.Quit:
+	case <-b.life.Closing():
 		return hub.ErrClosed
 	default:
 	}
@@ -114,7 +112,7 @@ func (b *Bus) Send(ctx context.Context, m hub.Message) error {
 		case p = <-b.pen:
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-b.life.Quit:
+		case <-b.life.Closing():
 			return hub.ErrClosed
 		}
 	}
@@ -168,19 +166,17 @@ func (b *Bus) sendError(err error) error {
 // refuses to receive for good it returns what was queued and then, each time,
 // the system's error.
 func (b *Bus) Recv(ctx context.Context) (hub.Message, error) {
-	return bus.Recv(ctx, &b.life, b.queue)
+	return bus.Recv(ctx, b.life, b.queue)
 }
 
 // Close leaves the bus. It ends every blocked call with [hub.ErrClosed] and
 // returns when nothing of the bus is left. It may be called more than once and
 // by several goroutines, and returns nil.
 func (b *Bus) Close() error {
-	b.once.Do(func() {
-		close(b.life.Quit)
+	b.life.Close(func() {
 		b.askDropped() // for Stats after Close
 		b.in.Close()
 		b.out.Close()
 	})
-	<-b.life.Ended
 	return nil
 }

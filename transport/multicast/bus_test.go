@@ -42,9 +42,10 @@ func TestConformance(t *testing.T) {
 	}
 	for family, group := range groups {
 		t.Run(family, func(t *testing.T) {
+			join := func(t testing.TB) hub.Bus { return open(t, group, nil) }
 			hubtest.TestBus(t, func(t testing.TB) (a, b hub.Bus) {
-				return open(t, group, nil), open(t, group, nil)
-			}, &hubtest.BusOptions{Window: window})
+				return join(t), join(t)
+			}, &hubtest.BusOptions{Window: window, Join: join})
 		})
 	}
 }
@@ -54,7 +55,8 @@ func TestConformanceWithoutFD(t *testing.T) {
 		return
 	}
 	o := &multicast.Options{NoFD: true, Interface: "lo", Port: 5000, HopLimit: 255}
+	join := func(t testing.TB) hub.Bus { return open(t, "239.1.2.3", o) }
 	hubtest.TestBus(t, func(t testing.TB) (a, b hub.Bus) {
-		return open(t, "239.1.2.3", o), open(t, "239.1.2.3", o)
-	}, &hubtest.BusOptions{Window: window, NoFD: true})
+		return join(t), join(t)
+	}, &hubtest.BusOptions{Window: window, NoFD: true, Join: join})
 }

@@ -22,9 +22,9 @@ type receipt struct {
 	dropped uint32 // how many the system has dropped before it, modulo 2^32
 }
 
-// run receives until Close closes the socket. It is the only goroutine of a bus.
-func (b *Bus) run(r *reader) {
-	defer close(b.life.Ended)
+// run receives until Close closes the socket, or returns why it cannot. It is the
+// only goroutine of a bus.
+func (b *Bus) run(r *reader) error {
 	var dropped uint32 // what the system has told so far
 	var malformed, lost reporter
 	failures := 0
@@ -56,7 +56,7 @@ func (b *Bus) run(r *reader) {
 			default:
 				select {
 				case b.queue <- m:
-				case <-b.life.Quit:
+				case <-b.life.Closing():
 					return false
 				}
 			}
@@ -66,11 +66,10 @@ func (b *Bus) run(r *reader) {
 	for {
 		err := r.each(take)
 		if err == nil || errors.Is(err, net.ErrClosed) {
-			return // take says no only when the bus is closed
+			return nil // take says no only when the bus is closed
 		}
 		if failures++; failures == maxFailures {
-			b.life.Err = closedOr(err, "receive from "+b.group.String())
-			return
+			return closedOr(err, "receive from "+b.group.String())
 		}
 	}
 }

@@ -23,10 +23,9 @@ type Bus struct {
 	json bool   // send frames as JSON
 	info string // channel_info
 
-	life   bus.Life              // ended by receive
+	life   *bus.Life             // ended by receive
 	in     chan result           // received and wanted; receive sends, never closed
 	out    *bus.Outbox[outgoing] // from Send to transmit
-	once   sync.Once
 	failed atomic.Pointer[error] // why transmit has broken the connection
 	ended  sync.WaitGroup        // counts transmit
 
@@ -88,7 +87,7 @@ func (b *Bus) Send(ctx context.Context, m hub.Message) error {
 		return err
 	}
 	m.Flags &^= hub.Own
-	return b.out.Put(ctx, &b.life, outgoing{m: m})
+	return b.out.Put(ctx, b.life, outgoing{m: m})
 }
 
 // Recv returns the next message. It waits while there is none, until ctx is
@@ -99,7 +98,7 @@ func (b *Bus) Send(ctx context.Context, m hub.Message) error {
 // queued and then, each time, [hub.ErrClosed] if the server has ended it in the
 // regular way, a [*CloseError] if it tells something else, or the network's error.
 func (b *Bus) Recv(ctx context.Context) (hub.Message, error) {
-	r, err := bus.Recv(ctx, &b.life, b.in)
+	r, err := bus.Recv(ctx, b.life, b.in)
 	if err != nil {
 		return hub.Message{}, err
 	}
@@ -111,14 +110,12 @@ func (b *Bus) Recv(ctx context.Context) (hub.Message, error) {
 // after two seconds at most. It may be called more than once and by several
 // goroutines, and returns nil.
 func (b *Bus) Close() error {
-	b.once.Do(func() {
+	b.life.Close(func() {
 		late := time.AfterFunc(goodbye, func() { b.wire.Conn.Close() })
 		defer late.Stop()
-		close(b.life.Quit)
 		b.out.Close()
 		b.ended.Wait()
 		b.ws.Close(websocket.StatusNormalClosure, "")
 	})
-	<-b.life.Ended
 	return nil
 }

@@ -68,7 +68,7 @@ func Dial(ctx context.Context, address string, o *DialOptions) (*Bus, error) {
 	b.tasks = make(chan map[uint32]*Task, 1)
 	b.tasks <- make(map[uint32]*Task)
 	b.ended.Add(1)
-	go b.receive() // Close waits for both
+	go func() { b.life.End(b.receive()) }() // Close waits for both
 	go b.transmit()
 	return b, nil
 }

@@ -123,7 +123,7 @@ func TestLivePythonServerEndsASessionWithAReason(t *testing.T) {
 	b := dial(t, address, nil)
 	// What this package would never send: the reason is longer than a CLOSE may have.
 	text, _ := appendEvent(nil, periodicStop, strings.Repeat("k", 300))
-	if err := b.out.Put(t.Context(), &b.life, outgoing{text: text}); err != nil {
+	if err := b.out.Put(t.Context(), b.life, outgoing{text: text}); err != nil {
 		t.Fatal(err)
 	}
 	var closed *CloseError

@@ -97,30 +97,23 @@ var subprotocols = map[string]*DialOptions{"binary": nil, "JSON": {JSON: true}}
 func TestConformance(t *testing.T) {
 	for name, o := range subprotocols {
 		t.Run(name, func(t *testing.T) {
-			t.Run("two clients", func(t *testing.T) {
-				hubtest.TestBus(t, func(t testing.TB) (a, b hub.Bus) {
-					h := hub.New(nil)
+			var h *hub.Hub // of the pair that was made last, and its server's address
+			var address string
+			client := func(t testing.TB) hub.Bus { return dial(t, address, o) }
+			local := func(t testing.TB) hub.Bus { return hubtest.Open(t, h, "can0", nil) }
+			pair := func(first, second func(t testing.TB) hub.Bus) func(t testing.TB) (a, b hub.Bus) {
+				return func(t testing.TB) (a, b hub.Bus) {
+					h = hub.New(nil)
 					t.Cleanup(func() { h.Close() })
-					address := serve(t, h, nil)
-					return dial(t, address, o), dial(t, address, o)
-				}, &hubtest.BusOptions{Window: 256})
-			})
-			t.Run("client and hub", func(t *testing.T) {
-				hubtest.TestBus(t, func(t testing.TB) (a, b hub.Bus) {
-					h := hub.New(nil)
-					t.Cleanup(func() { h.Close() })
-					address := serve(t, h, nil)
-					return dial(t, address, o), hubtest.Open(t, h, "can0", nil)
-				}, &hubtest.BusOptions{Window: 256})
-			})
-			t.Run("hub and client", func(t *testing.T) {
-				hubtest.TestBus(t, func(t testing.TB) (a, b hub.Bus) {
-					h := hub.New(nil)
-					t.Cleanup(func() { h.Close() })
-					address := serve(t, h, nil)
-					return hubtest.Open(t, h, "can0", nil), dial(t, address, o)
-				}, &hubtest.BusOptions{Window: 256})
-			})
+					address = serve(t, h, nil)
+					return first(t), second(t)
+				}
+			}
+			// The server has one connection for each client, and takes what comes first.
+			can := &hubtest.BusOptions{Window: 256, OrdersItself: true, Join: client, EndBus: func() { h.Close() }}
+			t.Run("two clients", func(t *testing.T) { hubtest.TestBus(t, pair(client, client), can) })
+			t.Run("client and hub", func(t *testing.T) { hubtest.TestBus(t, pair(client, local), can) })
+			t.Run("hub and client", func(t *testing.T) { hubtest.TestBus(t, pair(local, client), can) })
 		})
 	}
 }

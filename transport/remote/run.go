@@ -17,7 +17,7 @@ func (b *Bus) transmit() {
 	defer b.ended.Done()
 	var buf, payload []byte
 	for {
-		o, ok := b.out.Next(&b.life)
+		o, ok := b.out.Next(b.life)
 		if !ok {
 			return
 		}
@@ -48,17 +48,15 @@ func (b *Bus) transmit() {
 	}
 }
 
-// receive reads until the connection ends.
-func (b *Bus) receive() {
-	defer close(b.life.Ended)
+// receive reads until the connection ends, and returns why it has.
+func (b *Bus) receive() error {
 	defer b.ws.CloseNow()
 	var buf []byte
 	var warned bus.Seldom
 	for {
 		kind, p, err := read(b.ws, buf)
 		if err != nil {
-			b.life.Err = b.cause(err)
-			return
+			return b.cause(err)
 		}
 		buf = p
 		r, ok, err := b.take(kind, p)
@@ -76,7 +74,7 @@ func (b *Bus) receive() {
 		b.received.Add(1)
 		select {
 		case b.in <- r:
-		case <-b.life.Quit: // and goes on reading, for the answer to the CLOSE
+		case <-b.life.Closing(): // and goes on reading, for the answer to the CLOSE
 		}
 	}
 }

@@ -66,7 +66,7 @@ func (b *Bus) takeTasks(ctx context.Context) (map[uint32]*Task, error) {
 		return tasks, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-b.life.Quit:
+	case <-b.life.Closing():
 		return nil, hub.ErrClosed
 	}
 }
@@ -80,7 +80,7 @@ func (t *Task) start(ctx context.Context, m *hub.Message) error {
 	if err != nil {
 		return err
 	}
-	return t.bus.out.Put(ctx, &t.bus.life, outgoing{text: text})
+	return t.bus.out.Put(ctx, t.bus.life, outgoing{text: text})
 }
 
 // A periodicFrame is a frame as a periodic_start has it: without a time.
@@ -130,7 +130,7 @@ func (t *Task) Stop(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := t.bus.out.Put(ctx, &t.bus.life, outgoing{text: text}); err != nil {
+	if err := t.bus.out.Put(ctx, t.bus.life, outgoing{text: text}); err != nil {
 		return err
 	}
 	delete(tasks, t.m.ID)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,12 +18,11 @@ type Bus struct {
 	name string // of the server
 	wire *wire
 
-	life   bus.Life                 // ended by receive
+	life   *bus.Life                // ended by receive
 	in     chan hub.Message         // received and wanted; receive sends, never closed
 	out    *bus.Outbox[hub.Message] // from Send to transmit
-	once   sync.Once
-	failed atomic.Pointer[error] // why transmit could not write
-	sent   chan struct{}         // closed by transmit, its last act
+	failed atomic.Pointer[error]    // why transmit could not write
+	sent   chan struct{}            // closed by transmit, its last act
 
 	transmitted, received, malformed atomic.Uint64
 }
@@ -58,7 +56,7 @@ func newBus(conn net.Conn, name string, opts DialOptions) *Bus {
 		out:  bus.NewOutbox[hub.Message](queueLength),
 		sent: make(chan struct{}),
 	}
-	go b.receive() // Close waits for both
+	go func() { b.life.End(b.receive()) }() // Close waits for both
 	go b.transmit()
 	return b
 }
@@ -83,7 +81,7 @@ func (b *Bus) Send(ctx context.Context, m hub.Message) error {
 	if err := uncarried(&m); err != nil {
 		return err
 	}
-	return b.out.Put(ctx, &b.life, m)
+	return b.out.Put(ctx, b.life, m)
 }
 
 // Recv returns the next message. It waits while there is none, until ctx is
@@ -93,7 +91,7 @@ func (b *Bus) Send(ctx context.Context, m hub.Message) error {
 // has ended it returns what was queued and then, each time, [hub.ErrClosed] if
 // the server has closed it, otherwise an error that tells what broke it.
 func (b *Bus) Recv(ctx context.Context) (hub.Message, error) {
-	return bus.Recv(ctx, &b.life, b.in)
+	return bus.Recv(ctx, b.life, b.in)
 }
 
 // Close leaves the bus. It ends every blocked call with [hub.ErrClosed], sends
@@ -101,13 +99,11 @@ func (b *Bus) Recv(ctx context.Context) (hub.Message, error) {
 // returns when nothing of the bus is left, after two seconds at most. It may be
 // called more than once and by several goroutines, and returns nil.
 func (b *Bus) Close() error {
-	b.once.Do(func() {
+	b.life.Close(func() {
 		b.wire.hurry(goodbye)
-		close(b.life.Quit)
 		b.out.Close()
 		<-b.sent
 		b.wire.closeWrite()
 	})
-	<-b.life.Ended
 	return nil
 }

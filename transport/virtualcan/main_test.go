@@ -163,32 +163,28 @@ func (c *trickle) Read(p []byte) (int, error)        { return c.r.Read(p[:min(le
 func (c *trickle) SetReadDeadline(t time.Time) error { return nil }
 
 func TestConformance(t *testing.T) {
-	o := &hubtest.BusOptions{NoRemote: true, NoFD: true, NoError: true, Window: 256}
-	t.Run("two clients", func(t *testing.T) {
-		hubtest.TestBus(t, func(t testing.TB) (a, b hub.Bus) {
-			h := hub.New(nil)
+	var h *hub.Hub // of the pair that was made last, and its server's address
+	var address string
+	client := func(t testing.TB) hub.Bus { return dial(t, h, address, nil) }
+	local := func(t testing.TB) hub.Bus { return classic{hubtest.Open(t, h, "can0", nil)} }
+	pair := func(first, second func(t testing.TB) hub.Bus) func(t testing.TB) (a, b hub.Bus) {
+		return func(t testing.TB) (a, b hub.Bus) {
+			h = hub.New(nil)
 			t.Cleanup(func() { h.Close() })
-			_, address := serve(t, h, nil)
-			return dial(t, h, address, nil), dial(t, h, address, nil)
-		}, o)
-	})
-	t.Run("client and hub", func(t *testing.T) {
-		hubtest.TestBus(t, func(t testing.TB) (a, b hub.Bus) {
-			h := hub.New(nil)
-			t.Cleanup(func() { h.Close() })
-			_, address := serve(t, h, nil)
-			return dial(t, h, address, nil), hubtest.Open(t, h, "can0", nil)
-		}, o)
-	})
-	t.Run("hub and client", func(t *testing.T) {
-		hubtest.TestBus(t, func(t testing.TB) (a, b hub.Bus) {
-			h := hub.New(nil)
-			t.Cleanup(func() { h.Close() })
-			_, address := serve(t, h, nil)
-			a, b = classic{hubtest.Open(t, h, "can0", nil)}, dial(t, h, address, nil)
-			return a, b
-		}, o)
-	})
+			_, address = serve(t, h, nil)
+			return first(t), second(t)
+		}
+	}
+	can := &hubtest.BusOptions{
+		NoRemote: true, NoFD: true, NoError: true,
+		Window:       256,
+		OrdersItself: true, // the server has one connection for each client, and takes what comes first
+		Join:         client,
+		EndBus:       func() { h.Close() },
+	}
+	t.Run("two clients", func(t *testing.T) { hubtest.TestBus(t, pair(client, client), can) })
+	t.Run("client and hub", func(t *testing.T) { hubtest.TestBus(t, pair(client, local), can) })
+	t.Run("hub and client", func(t *testing.T) { hubtest.TestBus(t, pair(local, client), can) })
 }
 
 // A classic bus is a subscriber that refuses what the protocol cannot carry, as

@@ -14,7 +14,7 @@ func (b *Bus) transmit() {
 	defer close(b.sent)
 	var buf []byte
 	for {
-		m, ok := b.out.Next(&b.life)
+		m, ok := b.out.Next(b.life)
 		if !ok {
 			return
 		}
@@ -34,15 +34,13 @@ func (b *Bus) transmit() {
 	}
 }
 
-// receive reads until the connection ends.
-func (b *Bus) receive() {
-	defer close(b.life.Ended)
+// receive reads until the connection ends, and returns why it has.
+func (b *Bus) receive() error {
 	defer b.wire.Close()
 	var warned bus.Seldom
 	for {
 		if err := b.wire.fill(); err != nil {
-			b.life.Err = b.cause(err)
-			return
+			return b.cause(err)
 		}
 		now := time.Now().UnixNano()
 		for {
@@ -56,8 +54,7 @@ func (b *Bus) receive() {
 				continue
 			}
 			if err != nil {
-				b.life.Err = b.cause(err)
-				return
+				return b.cause(err)
 			}
 			if !ok {
 				break
@@ -69,7 +66,7 @@ func (b *Bus) receive() {
 			b.received.Add(1)
 			select {
 			case b.in <- m:
-			case <-b.life.Quit: // and goes on reading, so that the server can go on, too
+			case <-b.life.Closing(): // and goes on reading, so that the server can go on, too
 				b.received.Add(^uint64(0))
 			}
 		}

@@ -33,10 +33,8 @@ type Bus struct {
 	queue      chan hub.Message // received and wanted; readFrames sends, never closed
 	subscribed chan struct{}    // closed by readFrames when the server has confirmed it
 
-	life     bus.Life // ended by end, once
-	quitOnce sync.Once
-	endOnce  sync.Once
-	workers  sync.WaitGroup // readReplies, readFrames and writeCalls
+	life    *bus.Life      // ended by end
+	workers sync.WaitGroup // readReplies, readFrames and writeCalls
 
 	counters counters
 }
@@ -74,8 +72,8 @@ func (b *Bus) Send(ctx context.Context, m hub.Message) error {
 	case timer = <-b.turn:
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-b.life.Ended:
-		return b.life.Err
+	case <-b.life.Ended():
+		return b.life.Err()
 	}
 	defer func() { b.turn <- timer }()
 	if b.owed { // to a call that was given up
@@ -91,8 +89,8 @@ func (b *Bus) Send(ctx context.Context, m hub.Message) error {
 			return b.end(lost(b.address, errUnasked))
 		}
 		return ctx.Err()
-	case <-b.life.Ended:
-		return b.life.Err
+	case <-b.life.Ended():
+		return b.life.Err()
 	}
 	b.owed = true
 	timer.Reset(b.opts.ReplyTime)
@@ -109,8 +107,8 @@ func (b *Bus) reply(ctx context.Context, timer *time.Timer) (refused, err error)
 		return b.replied(reply), nil
 	case <-ctx.Done():
 		err = ctx.Err()
-	case <-b.life.Ended:
-		err = b.life.Err
+	case <-b.life.Ended():
+		err = b.life.Err()
 	case <-timer.C:
 		late = true
 	}
@@ -141,30 +139,28 @@ func (b *Bus) replied(reply []byte) (refused error) {
 // ended for another reason it returns what was queued and then, each time, that
 // reason; it matches [hub.ErrClosed] if the server has closed a connection.
 func (b *Bus) Recv(ctx context.Context) (hub.Message, error) {
-	return bus.Recv(ctx, &b.life, b.queue)
+	return bus.Recv(ctx, b.life, b.queue)
 }
 
 // Close leaves the server. It ends every blocked call with [hub.ErrClosed] and
 // returns when nothing of the bus is left. It may be called more than once and
 // by several goroutines, and returns nil.
 func (b *Bus) Close() error {
-	b.quitOnce.Do(func() { close(b.life.Quit) })
-	b.end(hub.ErrClosed)
-	b.workers.Wait()
+	b.life.Close(func() {
+		b.end(hub.ErrClosed)
+		b.workers.Wait()
+	})
 	return nil
 }
 
 // end ends the bus for that reason, if it has not ended, and returns the reason
 // for which it has.
 func (b *Bus) end(err error) error {
-	b.endOnce.Do(func() {
-		b.life.Err = err
-		close(b.life.Ended)
+	if b.life.End(err) {
 		b.calls.Close()
 		b.frames.Close()
-	})
-	<-b.life.Ended
-	return b.life.Err
+	}
+	return b.life.Err()
 }
 
 var errUnasked = errors.New("the server sends a reply to nothing")

@@ -91,14 +91,20 @@ func send(t testing.TB, b hub.Bus, msgs ...hub.Message) {
 	}
 }
 
-// can is what the protocol carries, within what a server keeps for a client.
-var can = &hubtest.BusOptions{NoRemote: true, NoFD: true, NoError: true, Window: 256}
-
 func TestConformance(t *testing.T) {
+	var h *hub.Hub // of the pair that was made last, and its server
+	var s place
+	client := func(t testing.TB) hub.Bus { return dial(t, s, nil) }
 	hubtest.TestBus(t, func(t testing.TB) (a, b hub.Bus) {
-		s := serve(t, newHub(t), zeromcan.Options{})
-		return dial(t, s, nil), dial(t, s, nil)
-	}, can)
+		h = newHub(t)
+		s = serve(t, h, zeromcan.Options{})
+		return client(t), client(t)
+	}, &hubtest.BusOptions{
+		NoRemote: true, NoFD: true, NoError: true,
+		Window: 256, // what a server keeps for a client
+		Join:   client,
+		EndBus: func() { h.Close() },
+	})
 }
 
 func TestMessagesOfTheHubAndOfClientsMeet(t *testing.T) {

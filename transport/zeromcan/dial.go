@@ -80,8 +80,8 @@ func (b *Bus) settle(ctx context.Context, timer *time.Timer) error {
 			timer.Reset(settleTime)
 		case <-timer.C:
 			return nil
-		case <-b.life.Ended:
-			return b.life.Err
+		case <-b.life.Ended():
+			return b.life.Err()
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -184,8 +184,8 @@ func (b *Bus) readReplies() {
 		select {
 		case b.out <- frame:
 			return nil
-		case <-b.life.Ended:
-			return b.life.Err
+		case <-b.life.Ended():
+			return b.life.Err()
 		}
 	}
 	for {
@@ -212,7 +212,7 @@ func (b *Bus) writeCalls() {
 				b.end(lost(b.address, err))
 				return
 			}
-		case <-b.life.Ended:
+		case <-b.life.Ended():
 			return
 		}
 	}
@@ -252,7 +252,7 @@ func (b *Bus) readFrames() {
 		b.counters.received.Add(1) // first: who has received it finds it counted
 		select {
 		case b.queue <- m:
-		case <-b.life.Ended:
+		case <-b.life.Ended():
 			return
 		}
 	}

@@ -59,8 +59,7 @@ func Silence(c net.Conn) (bool, error) {
 func ReplyAtTheEnd(reply []byte) error {
 	b := &Bus{replies: make(chan []byte, 1), life: bus.NewLife()}
 	b.replies <- reply
-	b.life.Err = errUnasked
-	close(b.life.Ended)
+	b.life.End(errUnasked)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	refused, err := b.reply(ctx, time.NewTimer(0))
