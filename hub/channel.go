@@ -140,7 +140,6 @@ func (o *owner) wait() {
 		late.serveAll(now)
 	}
 	if !o.late() {
-		o.report()
 		o.proceed()
 	}
 }
@@ -167,6 +166,7 @@ func (o *owner) take(e envelope) {
 func (o *owner) proceed() {
 	o.control()
 	for !o.late() {
+		o.report()
 		e := envelope{}
 		switch {
 		case len(o.pieces) > 0:
@@ -183,9 +183,6 @@ func (o *owner) proceed() {
 		}
 		if e.n > 0 {
 			o.members.deliver(e.span, o.stamp(e.span))
-		}
-		if !o.late() {
-			o.report()
 		}
 	}
 }
@@ -275,7 +272,6 @@ func (o *owner) apply(r *request) {
 // the members that are left can receive it.
 func (o *owner) finish() {
 	o.members.late.clear()
-	o.report()
 	for _, m := range o.members.all() {
 		m.shut()
 	}

@@ -105,17 +105,17 @@ func (l *lateList) serve(m *member, now time.Time) {
 	if m.isShut.Load() { // it closes: it wants no more
 		m.forget()
 	}
-	m.sift(m.filter)
+	m.sift(m.filters.Load()) // not only when they have their turn
 	late := &m.late
-	if taken := m.taken.Load(); taken != late.seen {
-		m.notStalled()
-		late.seen, late.since, late.told = taken, now, 0
-	}
-	waited := now.Sub(late.since)
-	if m.blockFor > 0 && waited >= m.blockFor {
-		m.giveUp(late.seen)
-	}
 	for {
+		if taken := m.taken.Load(); taken != late.seen {
+			m.notStalled()
+			late.seen, late.since, late.told = taken, now, 0
+		}
+		waited := now.Sub(late.since)
+		if m.blockFor > 0 && waited >= m.blockFor {
+			m.giveUp(late.seen)
+		}
 		if dropped := m.handWaiting(); dropped > 0 {
 			l.missed = append(l.missed, m.opts.Name)
 		}
@@ -123,16 +123,16 @@ func (l *lateList) serve(m *member, now time.Time) {
 			l.remove(m)
 			return
 		}
+		if waited >= time.Duration(late.told+1)*stallAfter {
+			if late.told++; late.told == 1 {
+				l.stalls.report(m)
+			}
+			m.tellStalled()
+		}
 		if m.await() {
 			break
 		}
 		// Some room was made just now: try again.
-	}
-	if waited >= time.Duration(late.told+1)*stallAfter {
-		if late.told++; late.told == 1 {
-			l.stalls.report(m)
-		}
-		m.tellStalled()
 	}
 	patience := time.Duration(late.told+1) * stallAfter
 	if m.blockFor > 0 {

@@ -285,7 +285,7 @@ func TestAnIdleChannelKeepsNothingOfSubscribersThatHaveClosed(t *testing.T) {
 func TestAnIdleChannelKeepsNothingOfThoseWhoHaveSent(t *testing.T) {
 	noSpin(t)
 	inBubble(t, func(t *testing.T, h *hub.Hub) {
-		release := held(t, h, 0)
+		release := held(t, h, 128)
 		keep := openOn(t, h, "can0", nil)
 		var all []weak.Pointer[hub.Subscriber]
 		func() { // so that nothing of it stays on this stack

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -17,9 +18,10 @@ type queue struct {
 
 	// Of the channel's goroutine alone.
 	in       *pipe
+	before   []*pipe // pipes before it that may hold something
 	given    uint64  // messages put into pipes
 	ord      uint32  // messages offered, modulo 2^32
-	waiting  []batch // under Block: what found no room yet; the receiver's once the queue is closed
+	waiting  []batch // under Block: what found no room yet
 	late     lateness
 	gaveUp   bool   // blockFor has run out, and since then
 	gaveUpAt uint64 // nothing was taken beyond this
@@ -151,8 +153,10 @@ func (q *queue) giveUp(seen uint64) { q.gaveUp, q.gaveUpAt = true, seen }
 
 // push hands over messages that the queue has room for.
 func (q *queue) push(b batch) {
-	if n := len(q.in.c); n == cap(q.in.c) || n == 0 && cap(q.in.c) > maxIdle {
-		q.resize()
+	if n := len(q.in.c); n == cap(q.in.c) {
+		q.resize(min(4*n, q.limit))
+	} else if n == 0 && cap(q.in.c) > maxIdle {
+		q.resize(minPipe)
 	}
 	b.ord = q.ord
 	q.ord += b.n
@@ -161,12 +165,9 @@ func (q *queue) push(b batch) {
 	q.offered.Add(uint64(b.n))
 }
 
-// resize makes another pipe, since this one is full or much too long.
-func (q *queue) resize() {
-	places := minPipe
-	if n := len(q.in.c); n > 0 {
-		places = min(4*n, q.limit)
-	}
+// resize makes another pipe with so many places.
+func (q *queue) resize(places int) {
+	q.before = slices.DeleteFunc(append(q.before, q.in), func(p *pipe) bool { return len(p.c) == 0 })
 	q.in.next = newPipe(places)
 	close(q.in.c)
 	q.in = q.in.next
@@ -273,29 +274,46 @@ func (q *queue) forget() {
 	q.waiting = nil
 }
 
-// close ends the queue. The receiver finds what waits behind the last pipe.
+// close ends the queue. What waits is for the receiver, however much that is.
 func (q *queue) close() {
-	left := uint64(0)
-	for i := range q.waiting {
-		b := &q.waiting[i]
-		b.ord = q.ord
-		q.ord += b.n
-		left += uint64(b.n)
+	if len(q.waiting) > 0 {
+		q.resize(len(q.waiting))
+		for _, b := range q.waiting {
+			q.push(b)
+		}
+		q.waiting = nil
 	}
 	close(q.in.c)
-	q.offered.Add(left)
+}
+
+// discard lets go of what the subscriber has not received. The queue is closed, and
+// so is the subscriber.
+func (q *queue) discard() {
+	for _, p := range append(q.before, q.in) {
+		for b := range p.c {
+			if b.n > 0 {
+				b.slab.giveBack(1)
+			}
+		}
+	}
+	q.before = nil
+	if q.box != nil {
+		<-q.box
+		q.box <- backlog{}
+	}
 }
 
 // await asks for an answer once what waits fits, or half the queue, whatever is
 // less: a receiver that is behind then wakes the channel once for many messages.
-// Under BlockFor any one that is taken matters. It returns false if there is room
+// Any one that is taken matters under BlockFor, and while the subscriber may find a
+// token in stall. It returns false if there is room
 // already, and no answer will come.
 func (q *queue) await() bool {
 	need := 0
 	for _, b := range q.waiting {
 		need += int(b.n)
 	}
-	if need = min(need, max(1, q.limit/2)); q.blockFor > 0 {
+	if need = min(need, max(1, q.limit/2)); q.blockFor > 0 || q.late.told > 0 {
 		need = 1
 	}
 	want := uint64(max(0, int64(q.given)+int64(need+q.buffered()-q.limit)))
@@ -328,10 +346,22 @@ func (q *queue) took(n int) {
 }
 
 func (q *queue) tellRoom() {
-	if want := q.want.Load(); q.taken.Load() < want || !q.want.CompareAndSwap(want, nobodyWaits) {
-		return
+	if want := q.want.Load(); q.taken.Load() >= want && q.want.CompareAndSwap(want, nobodyWaits) {
+		q.notStalled()
+		q.ring()
 	}
-	q.notStalled()
+}
+
+// lookAgain answers a channel that waits for room although there is no more of it:
+// what waits for it may have to be judged anew.
+func (q *queue) lookAgain() {
+	if want := q.want.Load(); want != nobodyWaits && q.want.CompareAndSwap(want, nobodyWaits) {
+		q.ring()
+	}
+}
+
+// ring has the channel serve q. Whoever has taken want back calls it.
+func (q *queue) ring() {
 	for {
 		q.answer = q.bell.answers.Load()
 		if q.bell.answers.CompareAndSwap(q.answer, q) {

@@ -176,7 +176,7 @@ func (r *receiver) look(most int) (ready bool, err error) {
 	for {
 		if alerts := r.alerts.Load(); alerts&alertClosed != 0 {
 			r.set(nil)
-			r.gap = false
+			r.gap, r.held, r.lent = false, hold{}, nil
 			return false, ErrClosed
 		} else if alerts&alertFilters != 0 {
 			r.alerts.And(^uint32(alertFilters))
@@ -218,9 +218,6 @@ func (r *receiver) fromPipe(b batch, open bool) bool {
 	case r.out.next != nil:
 		r.out = r.out.next
 	case r.closed(): // look sees it
-	case len(r.waiting) > 0:
-		b, r.waiting = r.waiting[0], r.waiting[1:]
-		r.accept(b)
 	case r.wantsGaps && r.ord != r.expected:
 		r.expected, r.gap = r.ord, true
 	default:

@@ -65,6 +65,7 @@ func (s *Subscriber) SetFilters(filters ...Filter) {
 	}
 	s.alerts.Or(alertFilters)
 	s.channel.ask(&request{kind: askRefilter, member: &s.member, filters: set})
+	s.lookAgain()
 	if f := s.feed.Load(); f != nil {
 		f.review()
 	}
@@ -87,6 +88,7 @@ func (s *Subscriber) Close() error {
 	s.shut()
 	s.channel.post(&request{kind: askLeave, member: &s.member}) // or the hub is closing, and lets go of everybody
 	<-s.left
+	s.queue.discard()
 	if f := s.feed.Load(); f != nil {
 		f.review() // wakes it
 	}
