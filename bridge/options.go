@@ -105,8 +105,8 @@ func (o *Options) withDefaults() (Options, error) {
 	r.AToB.Filters = slices.Clone(r.AToB.Filters)
 	r.BToA.Filters = slices.Clone(r.BToA.Filters)
 	switch {
-	case r.Queue < 0 || r.Queue > 1<<20:
-		return r, fmt.Errorf("bridge: Queue %d: want 1 to %d, or 0 for 256", r.Queue, 1<<20)
+	case r.Queue < 0 || r.Queue > maxQueue:
+		return r, fmt.Errorf("bridge: Queue %d: want 1 to %d, or 0 for 256", r.Queue, maxQueue)
 	case r.HopLimit < 0 || r.HopLimit > 255:
 		return r, fmt.Errorf("bridge: HopLimit %d: want 1 to 255, or 0 for 16", r.HopLimit)
 	case r.LifeSpan < 0:

@@ -10,27 +10,81 @@ import (
 
 // An item is a message on its way through the bridge.
 type item struct {
-	m   hub.Message
+	m hub.Message
+	about
+}
+
+// about is what is known of a message besides.
+type about struct {
 	at  time.Duration // when it was received, on the clock of Run; 0 without a LifeSpan
 	way *way          // the buses that it has been on, in the Ring
 }
 
-// A queue holds messages for one side. One goroutine pushes, one takes.
-type queue struct {
-	limit       int
-	dropped     *Counts       // as Overflow or Stalled
-	ready, room chan struct{} // hold one signal each; never closed
+const (
+	// maxQueue bounds Queue.
+	maxQueue = 1 << 20
+	// maxGrown bounds what a queue that is shorter grows to while it opens a circle:
+	// that is 28 MiB. Between hub channels it grows to about as much as is on its way
+	// to them, thousands if senders are busy.
+	maxGrown = 1 << 18
+	// maxBatch bounds what is sent at once from a queue that is within its limit.
+	maxBatch = 256
+	// stuckAfter is how long nothing must move until a circle counts as closed
+	// where that cannot be known at once. A bus that is only slow moves sooner.
+	stuckAfter = 10 * time.Millisecond
+	// shrinkAfter is for how long a queue must have been within its limit before
+	// the memory that it has grown by is given back.
+	shrinkAfter = time.Second
+)
 
-	mu      sync.Mutex // never held across a wait
-	ring    []item     // grows up to limit
-	head, n int        // what is queued: n from head on, around the end of ring
-	away    bool       // nobody takes: drop the oldest
-	stalled bool       // to wait would be to wait for oneself: drop the newest
-	untold  uint64     // dropped so, and not returned by setStalled yet
+// A pair is the two queues of a bridge. They close a circle when both are full
+// and both sends wait: each bus may wait for the bridge to receive from it, so for
+// room in one queue, so for the send to the other bus, which waits as well. Then
+// the shorter queue takes what one receive call has brought, over its limit: it
+// is the least that opens the circle without a loss.
+type pair struct {
+	mu    sync.Mutex // never held across a wait
+	moves uint64     // how often something was taken off a queue
+	stuck uint64     // what moves was when nothing had moved for stuckAfter
 }
 
-func newQueue(limit int, dropped *Counts) *queue {
-	return &queue{limit: limit, dropped: dropped, ready: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+// A queue holds messages for one side. One goroutine pushes, one takes.
+type queue struct {
+	*pair
+	other       *queue
+	limit       int
+	dropped     *Counts       // as Overflow
+	ready, room chan struct{} // hold one signal each; never closed
+
+	// What is queued: n from head on, around the end of both rings. Messages lie
+	// on their own, so that they can be sent as they lie. The rings grow up to
+	// limit, and beyond it to open a circle.
+	msgs    []hub.Message
+	abouts  []about
+	head, n int
+	over    time.Time // when n was last seen beyond limit
+
+	away   bool // nobody takes: drop the oldest
+	busy   bool // what front has returned is being sent
+	sure   bool // a send that waits, waits for the bridge to receive: the circle is known at once
+	wanted int  // so many items wait for room
+	more   bool // let them in beyond limit
+
+	// Of the goroutine that pushes.
+	timer *time.Timer // when to look again, while it waits for room
+	seen  uint64      // what moves was when the wait began
+}
+
+// newQueues returns the queues for a and for b.
+func newQueues(limit int, bToA, aToB *Counts) (toA, toB *queue) {
+	p := &pair{moves: 1} // not stuck
+	toA, toB = newQueue(p, limit, bToA), newQueue(p, limit, aToB)
+	toA.other, toB.other = toB, toA
+	return toA, toB
+}
+
+func newQueue(p *pair, limit int, dropped *Counts) *queue {
+	return &queue{pair: p, limit: limit, dropped: dropped, ready: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 }
 
 func signal(c chan struct{}) {
@@ -40,17 +94,23 @@ func signal(c chan struct{}) {
 	}
 }
 
-// push waits for room, unless the side is away or stalled. It returns the items
-// that it has not pushed: none, or some with the ctx's error.
+// push waits for room, unless the side is away. It returns the items that it has
+// not pushed: none, or some with the ctx's error.
 func (q *queue) push(ctx context.Context, items []item) ([]item, error) {
 	for len(items) > 0 {
-		if n := q.put(items); n > 0 {
+		n, sure := q.put(items)
+		if n > 0 {
 			items = items[n:]
-			signal(q.ready)
 			continue
+		}
+		var look <-chan time.Time
+		if !sure {
+			look = q.startTimer()
 		}
 		select {
 		case <-q.room:
+		case <-look:
+			q.lookAgain()
 		case <-ctx.Done():
 			return items, ctx.Err()
 		}
@@ -58,86 +118,216 @@ func (q *queue) push(ctx context.Context, items []item) ([]item, error) {
 	return items, nil
 }
 
-// put pushes what there is room for, or drops something, and returns with how
-// many items it is done.
-func (q *queue) put(items []item) int {
+func (q *queue) startTimer() <-chan time.Time {
+	if q.timer == nil {
+		q.timer = time.NewTimer(stuckAfter)
+	} else {
+		q.timer.Reset(stuckAfter)
+	}
+	return q.timer.C
+}
+
+// put pushes what there is room for, and returns how many items that are. If it
+// is none, they wait from now on, and sure tells that a circle will be known
+// without looking for it.
+func (q *queue) put(items []item) (n int, sure bool) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	if excess := min(q.n, q.n+len(items)-q.limit); q.away && excess > 0 {
 		q.remove(excess)
 		q.dropped.Overflow.Add(uint64(excess))
 	}
-	k := min(len(items), q.limit-q.n)
-	if need := q.n + k; need > len(q.ring) {
-		bigger := make([]item, min(q.limit, max(2*len(q.ring), need, 16)))
-		n := copy(bigger, q.ring[q.head:])
-		copy(bigger[n:], q.ring[:q.head])
-		q.ring, q.head = bigger, 0
+	limit := q.limit
+	if q.more {
+		limit, q.more = max(limit, maxGrown), false
 	}
-	if k > 0 {
-		tail := (q.head + q.n) % len(q.ring)
-		n := copy(q.ring[tail:], items[:k])
-		copy(q.ring, items[n:k])
-		q.n += k
+	n = max(0, min(len(items), limit-q.n))
+	q.reserve(q.n + n)
+	for i := range items[:n] {
+		at := (q.head + q.n + i) % len(q.msgs)
+		q.msgs[at], q.abouts[at] = items[i].m, items[i].about
 	}
-	if rest := len(items) - k; q.stalled && rest > 0 {
-		// Not the oldest: those may be on their way.
-		q.dropped.Stalled.Add(uint64(rest))
-		q.untold += uint64(rest)
-		return len(items)
+	if q.n += n; q.n > q.limit {
+		q.over = time.Now()
 	}
-	return k
+	var opened *queue
+	if n == 0 {
+		q.wanted, q.seen = len(items), q.moves
+		opened = q.open()
+	}
+	sure = q.sure && q.other.sure
+	q.mu.Unlock()
+	if n > 0 {
+		signal(q.ready)
+	}
+	if opened != nil {
+		signal(opened.room)
+	}
+	return n, sure
 }
 
-// remove takes n items off the head. Its caller locks.
+// reserve makes room for n messages in the rings. Its caller locks.
+func (q *queue) reserve(n int) {
+	size := max(n, 2*len(q.msgs), 16)
+	switch {
+	case n <= len(q.msgs):
+		return
+	case n <= q.limit:
+		size = min(size, q.limit)
+	default:
+		size = min(size, maxGrown)
+	}
+	msgs, abouts := make([]hub.Message, size), make([]about, size)
+	k := copy(msgs, q.msgs[q.head:])
+	copy(msgs[k:], q.msgs[:q.head])
+	k = copy(abouts, q.abouts[q.head:])
+	copy(abouts[k:], q.abouts[:q.head])
+	q.msgs, q.abouts, q.head = msgs, abouts, 0
+}
+
+// open lets items in beyond a limit if the circle is closed, and returns the
+// queue whose room is to be signalled for that, or nil. Its caller locks, and
+// has noted that something waits.
+func (q *queue) open() *queue {
+	shorter, o := q, q.other
+	if o.n < q.n {
+		shorter = o
+	}
+	if !q.busy || !o.busy || q.wanted == 0 || o.wanted == 0 || shorter.n >= maxGrown {
+		return nil
+	}
+	if !(q.sure && o.sure) && q.stuck != q.moves {
+		return nil
+	}
+	shorter.more, shorter.wanted = true, 0
+	return shorter
+}
+
+// lookAgain notes if nothing has moved since put.
+func (q *queue) lookAgain() {
+	q.mu.Lock()
+	if q.moves == q.seen {
+		q.stuck = q.moves
+	}
+	q.mu.Unlock()
+}
+
+// remove takes n messages off the head. Its caller locks.
 func (q *queue) remove(n int) {
-	q.head = (q.head + n) % len(q.ring)
+	q.head = (q.head + n) % len(q.msgs)
 	q.n -= n
+	q.shrink()
+}
+
+// shrink gives back the memory of a queue that has been short for long enough.
+// Its caller locks, and uses nothing of what front has returned.
+func (q *queue) shrink() {
+	if q.n == 0 && len(q.msgs) > q.limit && time.Since(q.over) >= shrinkAfter {
+		q.msgs, q.abouts, q.head = nil, nil, 0
+	}
 }
 
 // front waits until something is queued and returns some of it, the oldest
-// first. The items stay queued, and as they are until drop or setAway.
-func (q *queue) front(ctx context.Context) ([]item, error) {
+// first, to be sent now. It stays queued, and as it is until drop or setAway.
+func (q *queue) front(ctx context.Context) ([]hub.Message, []about, error) {
 	for {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		q.mu.Lock()
-		items := q.ring[q.head:min(q.head+q.n, len(q.ring))]
+		k := min(q.n, len(q.msgs)-q.head)
+		if q.n <= q.limit { // else the more goes at once, the sooner it is
+			k = min(k, maxBatch)
+		}
+		msgs, abouts := q.msgs[q.head:q.head+k], q.abouts[q.head:q.head+k]
+		var opened *queue
+		if k > 0 {
+			q.busy = true
+			opened = q.open()
+		}
+		long := len(q.msgs) > q.limit
 		q.mu.Unlock()
-		if len(items) > 0 {
-			return items, nil
+		if opened != nil {
+			signal(opened.room)
 		}
-		select {
-		case <-q.ready:
-		case <-ctx.Done():
+		if k > 0 {
+			return msgs, abouts, nil
 		}
+		q.await(ctx, long)
 	}
 }
 
-// drop removes the first n items.
+// await waits until something may be queued. If the rings are long it waits no
+// longer than until they can be short again.
+func (q *queue) await(ctx context.Context, long bool) {
+	var shrink <-chan time.Time
+	if long {
+		t := time.NewTimer(shrinkAfter)
+		defer t.Stop()
+		shrink = t.C
+	}
+	select {
+	case <-q.ready:
+	case <-ctx.Done():
+	case <-shrink:
+		q.mu.Lock()
+		q.shrink()
+		q.mu.Unlock()
+	}
+}
+
+// drop removes the first n messages.
 func (q *queue) drop(n int) {
 	q.mu.Lock()
 	q.remove(n)
+	q.busy = false
+	q.moves++
+	if q.n < q.limit {
+		q.wanted = 0
+	}
 	q.mu.Unlock()
 	signal(q.room)
 }
 
-func (q *queue) setAway(away bool) {
+// stalled tells what to do about a message that was not sent, for the bus waited
+// for the bridge to receive from it: 0 is to send it again, for now the bridge
+// does receive, else so many are to be dropped. That is if it does already and
+// the message was sent again before, or if it cannot, for the queue has grown as
+// far as it may.
+func (q *queue) stalled(again bool) (drop int) {
 	q.mu.Lock()
-	q.away = away
+	q.sure = true
+	o := q.other
+	opens := o.wanted > 0 && o.n < maxGrown
+	if opens {
+		o.more, o.wanted = true, 0
+	}
+	drop = max(1, q.wanted)
+	q.mu.Unlock()
+	switch {
+	case opens:
+		signal(o.room)
+		return 0
+	case !again:
+		return 0
+	}
+	return drop
+}
+
+// setAway tells that nobody takes.
+func (q *queue) setAway() {
+	q.mu.Lock()
+	q.away, q.busy, q.wanted = true, false, 0
 	q.mu.Unlock()
 	signal(q.room)
 }
 
-// setStalled returns how many were dropped for it since it was called last.
-func (q *queue) setStalled(stalled bool) (dropped uint64) {
+// setConnected tells that somebody takes. Sure says that who sends to him waits
+// only while he waits for the bridge, or for others on his bus.
+func (q *queue) setConnected(sure bool) {
 	q.mu.Lock()
-	q.stalled = stalled
-	dropped, q.untold = q.untold, 0
+	q.away, q.sure = false, sure
 	q.mu.Unlock()
 	signal(q.room)
-	return dropped
 }
 
 // patience is how long finish waits for a bus that takes nothing.
@@ -149,8 +339,10 @@ func (q *queue) finish(ctx context.Context, items []item) {
 	t := time.NewTimer(patience)
 	defer t.Stop()
 	for {
-		items = items[q.put(items):]
-		signal(q.ready)
+		if len(items) > 0 {
+			n, _ := q.put(items)
+			items = items[n:]
+		}
 		q.mu.Lock()
 		done := q.n == 0 && len(items) == 0 || q.away
 		q.mu.Unlock()

@@ -3,6 +3,8 @@ package bridge
 import (
 	"context"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/canhub-go/canhub/hub"
 )
@@ -11,19 +13,19 @@ import (
 func TestTheLastItemsAreAllTakenThoughTheyAreMoreThanTheQueueHolds(t *testing.T) {
 	const n = 8
 	for range 5000 {
-		q := newQueue(1, new(Counts))
+		_, q := newQueues(1, new(Counts), new(Counts))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan uint32)
 		go func() {
 			var taken uint32
 			for {
-				items, err := q.front(ctx)
+				msgs, _, err := q.front(ctx)
 				if err != nil {
 					done <- taken
 					return
 				}
-				taken += uint32(len(items))
-				q.drop(len(items))
+				taken += uint32(len(msgs))
+				q.drop(len(msgs))
 			}
 		}()
 		var items []item
@@ -35,5 +37,93 @@ func TestTheLastItemsAreAllTakenThoughTheyAreMoreThanTheQueueHolds(t *testing.T)
 		if taken := <-done; taken != n {
 			t.Fatalf("%d items were taken, want %d", taken, n)
 		}
+	}
+}
+
+// Both queues are as long as may be, and both buses wait. Then what has been
+// received at one go for the one that says so makes way for it.
+func TestWhereNoQueueMayGrowAsMuchIsDroppedAsWaits(t *testing.T) {
+	toA, toB := newQueues(maxGrown, new(Counts), new(Counts))
+	items := make([]item, maxGrown)
+	for _, q := range []*queue{toA, toB} {
+		q.setConnected(true)
+		if n, sure := q.put(items); n != maxGrown {
+			t.Fatalf("%d items were pushed, %v, want %d", n, sure, maxGrown)
+		}
+		if msgs, _, err := q.front(t.Context()); err != nil || len(msgs) != maxBatch {
+			t.Fatalf("%d items at the front, %v, want %d", len(msgs), err, maxBatch)
+		}
+	}
+	if got := toB.stalled(true); got != 1 {
+		t.Errorf("stalled is %d though nothing waits, want 1", got)
+	}
+	for _, q := range []*queue{toA, toB} {
+		if n, sure := q.put(items[:100]); n != 0 || !sure {
+			t.Fatalf("%d items were pushed, %v, want none", n, sure)
+		}
+	}
+	if toA.more || toB.more {
+		t.Error("a queue was told to take more")
+	}
+	if got := toB.stalled(false); got != 0 {
+		t.Errorf("stalled is %d the first time, want 0", got)
+	}
+	if got := toB.stalled(true); got != 100 {
+		t.Errorf("stalled is %d the second time, want 100", got)
+	}
+}
+
+// A queue that has opened a circle has its size and its memory back soon after,
+// with and without traffic.
+func TestAQueueThatHasGrownGivesItsMemoryBack(t *testing.T) {
+	for name, traffic := range map[string]bool{"quiet": false, "busy": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				toA, toB := newQueues(4, new(Counts), new(Counts))
+				for _, q := range []*queue{toA, toB} {
+					q.setConnected(true)
+					q.put(make([]item, 4))
+					q.front(t.Context())
+				}
+				toA.put(make([]item, 1000))
+				toB.put(make([]item, 1000)) // closes the circle
+				grown := toA
+				if toB.more {
+					grown = toB
+				}
+				if n, _ := grown.put(make([]item, 1000)); n != 1000 {
+					t.Fatalf("%d items were pushed beyond the limit, want 1000", n)
+				}
+				if n, _ := grown.put(make([]item, 1)); n != 0 {
+					t.Fatal("one more was pushed, though the circle is open")
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					for {
+						msgs, _, err := grown.front(ctx)
+						if err != nil {
+							return
+						}
+						grown.drop(len(msgs))
+					}
+				}()
+				if traffic {
+					for range 150 {
+						time.Sleep(10 * time.Millisecond)
+						grown.push(ctx, make([]item, 1))
+					}
+				} else {
+					time.Sleep(shrinkAfter)
+				}
+				synctest.Wait()
+				cancel()
+				<-done
+				if len(grown.msgs) > 16 || len(grown.abouts) != len(grown.msgs) {
+					t.Errorf("the queue has room for %d messages, want its limit", len(grown.msgs))
+				}
+			})
+		})
 	}
 }

@@ -31,7 +31,7 @@ func (s *side) receive(ctx context.Context) error {
 		}
 		s.held = s.space[:0]
 		for i := range batch {
-			s.held = append(s.held, item{m: batch[i], at: at})
+			s.held = append(s.held, item{batch[i], about{at: at}})
 			if !s.judge(&s.held[len(s.held)-1]) {
 				s.held = s.held[:len(s.held)-1]
 			}
@@ -90,7 +90,7 @@ func (s *side) judge(it *item) bool {
 	}
 	if err := m.Validate(); err != nil {
 		s.received.Refused.Add(1)
-		s.refused.report(m, err)
+		s.refused.report(m, 1, err)
 		return false
 	}
 	if s.seen != nil {

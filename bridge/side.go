@@ -38,7 +38,6 @@ type side struct {
 	refused reporter
 
 	// Of the one that sends.
-	batch []hub.Message
 	notes []*note // for what is being sent
 }
 
@@ -58,7 +57,7 @@ func (s *side) run(ctx context.Context) error {
 			return err
 		}
 		s.all.Logger.Warn("bridge: connection lost", "side", s.name, "err", err)
-		s.in.setAway(true)
+		s.in.setAway()
 		if time.Since(began) >= s.opts.MaxPause {
 			pause = s.opts.MinPause
 		}
@@ -79,7 +78,6 @@ func (s *side) run(ctx context.Context) error {
 			}
 			s.all.Logger.Warn("bridge: redial", "side", s.name, "err", err)
 		}
-		s.in.setAway(false)
 		s.all.Logger.Info("bridge: connected again", "side", s.name)
 	}
 }
@@ -88,6 +86,7 @@ func (s *side) run(ctx context.Context) error {
 // earlier connection expected to receive will not come on this one.
 func (s *side) connected(ctx context.Context) error {
 	s.batches, _ = s.bus.(*hub.Subscriber)
+	s.in.setConnected(s.batches != nil)
 	if s.opts.Echo > 0 {
 		s.echo = &memory{keep: s.opts.Echo}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,7 +25,7 @@ func TestReceivedIsTheSumOfAllOtherCounts(t *testing.T) {
 			switch {
 			case sends%997 == 0:
 				return errLost
-			case sends%499 == 0:
+			case sends%499 < 2: // twice in a row, or it is sent again
 				stalls++
 				return hub.ErrStalled
 			case sends%101 == 0:
@@ -97,10 +96,10 @@ func TestReceivedIsTheSumOfAllOtherCounts(t *testing.T) {
 		<-looked
 		got := st.AToB.Snapshot()
 		if got.Received != n || got.Waiting != 0 || got.Looped != n/8 || got.Filtered != n/8 ||
-			got.Refused != n/8+unsupported || got.Forwarded != forwarded || got.Stalled < stalls ||
-			got.Stale == 0 || got.Overflow == 0 || stalls == 0 || unsupported == 0 {
-			t.Errorf("counts %+v, want %d received, %d forwarded, %d unsupported and at least %d stalled",
-				got, n, forwarded, unsupported, stalls)
+			got.Refused != n/8+unsupported || got.Forwarded != forwarded || got.Stalled > stalls/2 ||
+			got.Stale == 0 || got.Overflow == 0 || got.Stalled == 0 || unsupported == 0 {
+			t.Errorf("counts %+v, want %d received, %d forwarded, %d unsupported and at most %d stalled",
+				got, n, forwarded, unsupported, stalls/2)
 		}
 	})
 }
@@ -150,39 +149,6 @@ func TestASnapshotAsJSON(t *testing.T) {
 	if err != nil || string(got) != want {
 		t.Errorf("JSON is %s, %v\nwant %s", got, err, want)
 	}
-}
-
-func TestAStalledBusDoesNotKeepTheBridgeFromReceiving(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := newFake(), newFake()
-		var stalled atomic.Bool
-		stalled.Store(true)
-		b.onSend = func(context.Context, hub.Message) error {
-			time.Sleep(time.Second)
-			if stalled.Load() {
-				return hub.ErrStalled
-			}
-			return nil
-		}
-		var st bridge.Stats
-		run(t, a, b, &bridge.Options{Queue: 2, Stats: &st})
-		a.deliver(ids(1, 10)...)
-		time.Sleep(time.Second / 2)
-		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 3, Waiting: 3}) // it waits at first
-		time.Sleep(time.Second)
-		if s := st.AToB.Snapshot(); s.Received != 10 || s.Stalled < 8 {
-			t.Errorf("counts %+v: the bridge still waits for the stalled bus", s)
-		}
-		stalled.Store(false)
-		time.Sleep(10 * time.Second)
-		was := st.AToB.Snapshot()
-		a.deliver(ids(11, 20)...)
-		time.Sleep(20 * time.Second)
-		want := was
-		want.Received += 10
-		want.Forwarded += 10
-		wantCounts(t, &st.AToB, want)
-	})
 }
 
 func TestNoAllocationForAMessageBetweenHubChannels(t *testing.T) {
