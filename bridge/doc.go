@@ -7,10 +7,21 @@
 //
 // Each direction keeps the order in which its messages were received. While the
 // other bus is connected nothing is dropped for want of room: a slow bus makes
-// the bridge wait, and with it the bus that it receives from. Two full hub
-// channels that so wait for each other would hang; there Send ends with
-// [hub.ErrStalled] after a second. That message is dropped, and until a Send
-// succeeds those that find the queue full: counted as Stalled, and logged.
+// the bridge wait, and with it the bus that it receives from.
+//
+// Two busy buses can so wait for each other, through the bridge: both its queues
+// are full, and both its sends wait for a bus that waits for the bridge to receive
+// from it. The bridge sees that, at once between two hub channels and after 10
+// ms of standstill between others. Then it receives on, and the shorter of its
+// queues takes what that brings: more than [Options].Queue, but never more than
+// 262144 messages (28 MiB). In practice that is about as much as the busy senders
+// are ahead, some thousands. A second later the memory is given back.
+//
+// A message whose Send ends with [hub.ErrStalled] all the same is sent again. It
+// is dropped, counted as Stalled and logged, only if the queue for the other side
+// has no room left to grow, or if the bridge does receive from that bus and yet it
+// stalls twice. That takes two seconds each time, and drops one message, or as many
+// as were received at one go and wait behind it.
 //
 // When a side fails, what was received from it before is still sent. When ctx is
 // done, what is queued is not.

@@ -18,7 +18,8 @@ type Options struct {
 	// AToB and BToA say what is forwarded.
 	AToB, BToA Direction
 	// Queue is how many messages of each direction wait for the other bus,
-	// beyond those that were received at one go with the latest of them.
+	// beyond those that were received at one go with the latest of them, and but
+	// for buses that wait for each other; see the package comment.
 	// 1 to 1048576. Default: 256.
 	Queue int
 	// LifeSpan is how long after its receipt by the bridge a message may still

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
@@ -66,7 +67,7 @@ type queue struct {
 
 	away   bool // nobody takes: drop the oldest
 	busy   bool // what front has returned is being sent
-	sure   bool // a send that waits, waits for the bridge to receive: the circle is known at once
+	sure   bool // a send that waits is not just slow
 	wanted int  // so many items wait for room
 	more   bool // let them in beyond limit
 
@@ -97,14 +98,18 @@ func signal(c chan struct{}) {
 // push waits for room, unless the side is away. It returns the items that it has
 // not pushed: none, or some with the ctx's error.
 func (q *queue) push(ctx context.Context, items []item) ([]item, error) {
-	for len(items) > 0 {
-		n, sure := q.put(items)
-		if n > 0 {
-			items = items[n:]
+	for again := false; len(items) > 0; {
+		if n := q.put(items); n > 0 {
+			items, again = items[n:], false
+			continue
+		}
+		if !again { // a send that does not wait is about to make room
+			runtime.Gosched()
+			again = true
 			continue
 		}
 		var look <-chan time.Time
-		if !sure {
+		if sure := q.wait(len(items)); !sure {
 			look = q.startTimer()
 		}
 		select {
@@ -127,10 +132,8 @@ func (q *queue) startTimer() <-chan time.Time {
 	return q.timer.C
 }
 
-// put pushes what there is room for, and returns how many items that are. If it
-// is none, they wait from now on, and sure tells that a circle will be known
-// without looking for it.
-func (q *queue) put(items []item) (n int, sure bool) {
+// put pushes what there is room for, and returns how many items that are.
+func (q *queue) put(items []item) (n int) {
 	q.mu.Lock()
 	if excess := min(q.n, q.n+len(items)-q.limit); q.away && excess > 0 {
 		q.remove(excess)
@@ -138,8 +141,9 @@ func (q *queue) put(items []item) (n int, sure bool) {
 	}
 	limit := q.limit
 	if q.more {
-		limit, q.more = max(limit, maxGrown), false
+		limit = max(limit, maxGrown)
 	}
+	q.more, q.wanted = false, 0
 	n = max(0, min(len(items), limit-q.n))
 	q.reserve(q.n + n)
 	for i := range items[:n] {
@@ -149,20 +153,25 @@ func (q *queue) put(items []item) (n int, sure bool) {
 	if q.n += n; q.n > q.limit {
 		q.over = time.Now()
 	}
-	var opened *queue
-	if n == 0 {
-		q.wanted, q.seen = len(items), q.moves
-		opened = q.open()
-	}
-	sure = q.sure && q.other.sure
 	q.mu.Unlock()
 	if n > 0 {
 		signal(q.ready)
 	}
+	return n
+}
+
+// wait notes that so many items wait for room. It returns whether a circle that
+// they wait in is sure to be known when it closes, without looking for it.
+func (q *queue) wait(items int) (sure bool) {
+	q.mu.Lock()
+	q.wanted, q.seen = items, q.moves
+	opened := q.open()
+	sure = q.sure && q.other.sure
+	q.mu.Unlock()
 	if opened != nil {
 		signal(opened.room)
 	}
-	return n, sure
+	return sure
 }
 
 // reserve makes room for n messages in the rings. Its caller locks.
@@ -202,7 +211,7 @@ func (q *queue) open() *queue {
 	return shorter
 }
 
-// lookAgain notes if nothing has moved since put.
+// lookAgain notes if nothing has moved since wait.
 func (q *queue) lookAgain() {
 	q.mu.Lock()
 	if q.moves == q.seen {
@@ -288,11 +297,9 @@ func (q *queue) drop(n int) {
 	signal(q.room)
 }
 
-// stalled tells what to do about a message that was not sent, for the bus waited
-// for the bridge to receive from it: 0 is to send it again, for now the bridge
-// does receive, else so many are to be dropped. That is if it does already and
-// the message was sent again before, or if it cannot, for the queue has grown as
-// far as it may.
+// stalled returns how many messages to drop, for the bus has said that it waits
+// for the bridge to receive from it. That is none if the bridge did wait for room
+// and now receives on, or if the last send did not stall: again is false.
 func (q *queue) stalled(again bool) (drop int) {
 	q.mu.Lock()
 	q.sure = true
@@ -303,11 +310,10 @@ func (q *queue) stalled(again bool) (drop int) {
 	}
 	drop = max(1, q.wanted)
 	q.mu.Unlock()
-	switch {
-	case opens:
+	if opens {
 		signal(o.room)
-		return 0
-	case !again:
+	}
+	if opens || !again {
 		return 0
 	}
 	return drop
@@ -321,8 +327,8 @@ func (q *queue) setAway() {
 	signal(q.room)
 }
 
-// setConnected tells that somebody takes. Sure says that who sends to him waits
-// only while he waits for the bridge, or for others on his bus.
+// setConnected tells that somebody takes, and whether it is sure that a send that
+// waits does so for somebody to receive, and is not just slow.
 func (q *queue) setConnected(sure bool) {
 	q.mu.Lock()
 	q.away, q.sure = false, sure
@@ -339,10 +345,7 @@ func (q *queue) finish(ctx context.Context, items []item) {
 	t := time.NewTimer(patience)
 	defer t.Stop()
 	for {
-		if len(items) > 0 {
-			n, _ := q.put(items)
-			items = items[n:]
-		}
+		items = items[q.put(items):]
 		q.mu.Lock()
 		done := q.n == 0 && len(items) == 0 || q.away
 		q.mu.Unlock()
