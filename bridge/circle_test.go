@@ -19,11 +19,11 @@ import (
 // bubble passes only while everybody in it waits.
 func TestTwoBusyChannelsLoseNothingAndNeverStandStill(t *testing.T) {
 	for _, queue := range []int{1, 7, 50, 256} {
-		for _, subs := range []int{1, 50, 256} {
+		for _, c := range []struct{ inbox, subs, n int }{{1, 1, 500}, {2, 50, 1000}, {128, 256, 5000}} {
 			for _, senders := range []int{1, 4} {
-				t.Run(fmt.Sprintf("queue=%d/subscribers=%d/senders=%d", queue, subs, senders), func(t *testing.T) {
+				t.Run(fmt.Sprintf("queue=%d/subscribers=%d/senders=%d", queue, c.subs, senders), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						b := newBusy(t, subs, senders, 2000)
+						b := newBusy(t, c.inbox, c.subs, senders, c.n/senders)
 						synctest.Wait() // all is full
 						began := time.Now()
 						b.bridge(t, b.sides[0], b.sides[1], queue)
@@ -39,8 +39,66 @@ func TestTwoBusyChannelsLoseNothingAndNeverStandStill(t *testing.T) {
 
 func TestTwoBusyChannelsLoseNothingOutsideOfABubble(t *testing.T) {
 	for range 5 {
-		b := newBusy(t, 0, 4, 5_000)
+		b := newBusy(t, 0, 0, 4, 5_000)
 		b.bridge(t, b.sides[0], b.sides[1], 0)
+	}
+}
+
+// Three full channels and three bridges: the circle passes all of them, and no
+// bridge alone can see it. In one direction not even ErrStalled would end it.
+func TestARingOfBusyChannelsLosesNothingAndNeverStandsStill(t *testing.T) {
+	for _, back := range []bridge.Direction{{Off: true}, {}} {
+		for _, queue := range []int{1, 256} {
+			t.Run(fmt.Sprintf("oneway=%v/queue=%d", back.Off, queue), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					const n, names = 10_000, "abc"
+					h := hubtest.New(t)
+					ctx := soon(t)
+					var wg sync.WaitGroup
+					var received [3]int
+					var sides [3][2]*hub.Subscriber
+					for i := range sides {
+						sides[i][0] = hubtest.Open(t, h, names[i:i+1], nil)
+						sides[(i+2)%3][1] = hubtest.Open(t, h, names[i:i+1], nil)
+						tx := hubtest.Open(t, h, names[i:i+1], &hub.SubscriberOptions{SendOnly: true})
+						rx := hubtest.Open(t, h, names[i:i+1], nil)
+						wg.Go(func() {
+							for id := range uint32(n) {
+								tx.Send(ctx, hub.Ext(id, names[i]))
+							}
+						})
+						go func() {
+							for range rx.All(context.Background()) {
+								received[i]++
+							}
+						}()
+					}
+					synctest.Wait() // all is full
+					began := time.Now()
+					var ring bridge.Ring
+					var st [3]bridge.Stats
+					for i := range sides {
+						run(t, sides[i][0], sides[i][1], &bridge.Options{Ring: &ring, Queue: queue, BToA: back, Stats: &st[i],
+							A: bridge.Side{Name: names[i : i+1]}, B: bridge.Side{Name: names[(i+1)%3 : (i+1)%3+1]}})
+					}
+					wg.Wait()
+					synctest.Wait()
+					if d := time.Since(began); d != 0 {
+						t.Errorf("all stood still for %v", d)
+					}
+					for i := range st {
+						for _, c := range []*bridge.Counts{&st[i].AToB, &st[i].BToA} {
+							if s := c.Snapshot(); s.Stalled != 0 || s.Waiting != 0 {
+								t.Errorf("bridge %d: counts %+v, want none stalled or waiting", i, s)
+							}
+						}
+						if received[i] < 3*n {
+							t.Errorf("%d messages on channel %d, want those of three channels", received[i], i)
+						}
+					}
+				})
+			})
+		}
 	}
 }
 
@@ -48,7 +106,7 @@ func TestTwoBusyChannelsLoseNothingOutsideOfABubble(t *testing.T) {
 // looks for a moment before it takes more than its queues hold.
 func TestTwoBusyChannelsBehindOtherTypesLoseNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBusy(t, 0, 1, 5_000)
+		b := newBusy(t, 0, 0, 1, 5_000)
 		synctest.Wait()
 		began := time.Now()
 		b.bridge(t, plain{b.sides[0]}, plain{b.sides[1]}, 0)
@@ -156,11 +214,14 @@ type busy struct {
 
 // newBusy has senders on each channel send n messages each. The nodes check that
 // they receive those of both channels, and those of one sender in order.
-func newBusy(t *testing.T, subs, senders int, n uint32) *busy {
-	b := &busy{each: senders * int(n)}
+func newBusy(t *testing.T, inbox, subs, senders, n int) *busy {
+	b := &busy{each: senders * n}
 	ctx := soon(t)
 	for i := range b.sides {
 		h := hubtest.New(t)
+		if err := h.Create("can0", &hub.ChannelOptions{Inbox: inbox}); err != nil {
+			t.Fatal(err)
+		}
 		b.sides[i] = hubtest.Open(t, h, "can0", &hub.SubscriberOptions{Queue: subs})
 		node := hubtest.Open(t, h, "can0", &hub.SubscriberOptions{Queue: subs})
 		b.wg.Go(func() {
@@ -181,7 +242,7 @@ func newBusy(t *testing.T, subs, senders int, n uint32) *busy {
 		for k := range senders {
 			s := hubtest.Open(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
 			b.wg.Go(func() {
-				for seq := range n {
+				for seq := range uint32(n) {
 					if err := s.Send(ctx, hub.Ext(uint32(i<<8|k), byte(seq), byte(seq>>8))); err != nil {
 						t.Errorf("sender %d on channel %d: %v", k, i, err)
 						return

@@ -11,17 +11,18 @@
 //
 // Two busy buses can so wait for each other, through the bridge: both its queues
 // are full, and both its sends wait for a bus that waits for the bridge to receive
-// from it. The bridge sees that, at once between two hub channels and after 10
-// ms of standstill between others. Then it receives on, and the shorter of its
-// queues takes what that brings: more than [Options].Queue, but never more than
-// 262144 messages (28 MiB). In practice that is about as much as the busy senders
-// are ahead, some thousands. A second later the memory is given back.
+// from it. The bridge sees that, at once between hub channels, and after 10 ms of
+// standstill on other buses. Then it receives on, and the shorter of its queues
+// takes what that brings: more than [Options].Queue, but never more than 262144
+// messages (28 MiB). In practice that is about as much as the busy senders are
+// ahead, some thousands. A second later the memory is given back. Bridges that share
+// a [Ring] see such a circle through all of them.
 //
-// A message whose Send ends with [hub.ErrStalled] all the same is sent again. It
-// is dropped, counted as Stalled and logged, only if the queue for the other side
-// has no room left to grow, or if the bridge does receive from that bus and yet it
-// stalls twice. That takes two seconds each time, and drops one message, or as many
-// as were received at one go and wait behind it.
+// A message whose Send ends with [hub.ErrStalled] all the same is sent again, when
+// the bridge has received more from that bus. If it cannot, for the queue has grown
+// as far as it may, or the bus has nothing for it, and the message stalls again, it
+// is dropped, counted as Stalled and logged: that one, or as many as were received
+// at one go and wait for the room.
 //
 // When a side fails, what was received from it before is still sent. When ctx is
 // done, what is queued is not.

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,21 +39,22 @@ const (
 	shrinkAfter = time.Second
 )
 
-// A pair is the two queues of a bridge. They close a circle when both are full
-// and both sends wait: each bus may wait for the bridge to receive from it, so for
-// room in one queue, so for the send to the other bus, which waits as well. Then
-// the shorter queue takes what one receive call has brought, over its limit: it
-// is the least that opens the circle without a loss.
-type pair struct {
-	mu    sync.Mutex // never held across a wait
-	moves uint64     // how often something was taken off a queue
-	stuck uint64     // what moves was when nothing had moved for stuckAfter
+// A net is the queues of all bridges of a Ring, or of one without. Each carries
+// messages from a bus to a bus. While it is full and its send waits, the one bus
+// waits for the other. Where such waits close a circle none would ever end. Then
+// the shortest queue in it takes what one receive call has brought, over its limit:
+// it is the least that opens the circle without a loss.
+type net struct {
+	mu     sync.Mutex // never held across a wait
+	queues []*queue
+	turn   int // of shortest
 }
 
 // A queue holds messages for one side. One goroutine pushes, one takes.
 type queue struct {
-	*pair
-	other       *queue
+	*net
+	from, to    string // buses
+	other       *queue // the way back
 	limit       int
 	dropped     *Counts       // as Overflow
 	ready, room chan struct{} // hold one signal each; never closed
@@ -71,21 +73,37 @@ type queue struct {
 	wanted int  // so many items wait for room
 	more   bool // let them in beyond limit
 
+	moves uint64 // how often something was taken
+	stuck uint64 // what moves was, and one, when nothing had moved for stuckAfter
+	puts  uint64 // how often something was pushed
+	stall uint64 // what the other queue's puts was when the bus last stalled
+	turn  int    // the last in which shortest came here
+
 	// Of the goroutine that pushes.
 	timer *time.Timer // when to look again, while it waits for room
 	seen  uint64      // what moves was when the wait began
 }
 
-// newQueues returns the queues for a and for b.
-func newQueues(limit int, bToA, aToB *Counts) (toA, toB *queue) {
-	p := &pair{moves: 1} // not stuck
-	toA, toB = newQueue(p, limit, bToA), newQueue(p, limit, aToB)
+// join returns new queues for a and for b, buses of these names.
+func (n *net) join(a, b string, limit int, bToA, aToB *Counts) (toA, toB *queue) {
+	toA, toB = newQueue(n, b, a, limit, bToA), newQueue(n, a, b, limit, aToB)
 	toA.other, toB.other = toB, toA
+	n.mu.Lock()
+	n.queues = append(n.queues, toA, toB)
+	n.mu.Unlock()
 	return toA, toB
 }
 
-func newQueue(p *pair, limit int, dropped *Counts) *queue {
-	return &queue{pair: p, limit: limit, dropped: dropped, ready: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+func newQueue(n *net, from, to string, limit int, dropped *Counts) *queue {
+	return &queue{net: n, from: from, to: to, limit: limit, dropped: dropped,
+		ready: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+}
+
+// leave removes q and the way back.
+func (q *queue) leave() {
+	q.mu.Lock()
+	q.queues = slices.DeleteFunc(q.queues, func(o *queue) bool { return o == q || o == q.other })
+	q.mu.Unlock()
 }
 
 func signal(c chan struct{}) {
@@ -153,6 +171,9 @@ func (q *queue) put(items []item) (n int) {
 	if q.n += n; q.n > q.limit {
 		q.over = time.Now()
 	}
+	if n > 0 {
+		q.puts++
+	}
 	q.mu.Unlock()
 	if n > 0 {
 		signal(q.ready)
@@ -165,12 +186,9 @@ func (q *queue) put(items []item) (n int) {
 func (q *queue) wait(items int) (sure bool) {
 	q.mu.Lock()
 	q.wanted, q.seen = items, q.moves
-	opened := q.open()
-	sure = q.sure && q.other.sure
+	q.open()
+	sure = q.sure
 	q.mu.Unlock()
-	if opened != nil {
-		signal(opened.room)
-	}
 	return sure
 }
 
@@ -193,29 +211,57 @@ func (q *queue) reserve(n int) {
 	q.msgs, q.abouts, q.head = msgs, abouts, 0
 }
 
-// open lets items in beyond a limit if the circle is closed, and returns the
-// queue whose room is to be signalled for that, or nil. Its caller locks, and
-// has noted that something waits.
-func (q *queue) open() *queue {
-	shorter, o := q, q.other
-	if o.n < q.n {
-		shorter = o
+// open lets items in beyond a limit in every closed circle through q: to open one
+// of them may not be enough, for a bus can wait for several others. Its caller
+// locks.
+func (q *queue) open() {
+	for q.waits() {
+		q.net.turn++
+		o := q.shortest(q, q.from)
+		if o == nil || o.n >= maxGrown {
+			return
+		}
+		o.letIn()
 	}
-	if !q.busy || !o.busy || q.wanted == 0 || o.wanted == 0 || shorter.n >= maxGrown {
-		return nil
+}
+
+// letIn lets items in beyond the limit. Its caller locks.
+func (q *queue) letIn() {
+	q.more, q.wanted = true, 0
+	signal(q.room)
+}
+
+// waits reports whether the one bus waits for the other.
+func (q *queue) waits() bool {
+	return q.wanted > 0 && q.busy && (q.sure || q.stuck == q.moves+1)
+}
+
+// shortest returns the shortest queue on a way of waits that begins with q and
+// leads to the bus called end, or nil if there is none.
+func (n *net) shortest(q *queue, end string) *queue {
+	q.turn = n.turn
+	if q.to == end {
+		return q
 	}
-	if !(q.sure && o.sure) && q.stuck != q.moves {
-		return nil
+	for _, o := range n.queues {
+		if o.from != q.to || o.turn == n.turn || !o.waits() {
+			continue
+		}
+		if s := n.shortest(o, end); s != nil {
+			if s.n < q.n {
+				return s
+			}
+			return q
+		}
 	}
-	shorter.more, shorter.wanted = true, 0
-	return shorter
+	return nil
 }
 
 // lookAgain notes if nothing has moved since wait.
 func (q *queue) lookAgain() {
 	q.mu.Lock()
 	if q.moves == q.seen {
-		q.stuck = q.moves
+		q.stuck = q.moves + 1
 	}
 	q.mu.Unlock()
 }
@@ -248,16 +294,12 @@ func (q *queue) front(ctx context.Context) ([]hub.Message, []about, error) {
 			k = min(k, maxBatch)
 		}
 		msgs, abouts := q.msgs[q.head:q.head+k], q.abouts[q.head:q.head+k]
-		var opened *queue
 		if k > 0 {
 			q.busy = true
-			opened = q.open()
+			q.open()
 		}
 		long := len(q.msgs) > q.limit
 		q.mu.Unlock()
-		if opened != nil {
-			signal(opened.room)
-		}
 		if k > 0 {
 			return msgs, abouts, nil
 		}
@@ -298,24 +340,23 @@ func (q *queue) drop(n int) {
 }
 
 // stalled returns how many messages to drop, for the bus has said that it waits
-// for the bridge to receive from it. That is none if the bridge did wait for room
-// and now receives on, or if the last send did not stall: again is false.
+// for the bridge to receive from it. That is none if the bridge waited for room,
+// and now receives on, or if it has received since the bus said so before.
 func (q *queue) stalled(again bool) (drop int) {
 	q.mu.Lock()
 	q.sure = true
 	o := q.other
-	opens := o.wanted > 0 && o.n < maxGrown
-	if opens {
-		o.more, o.wanted = true, 0
+	switch {
+	case o.wanted > 0 && o.n < maxGrown:
+		o.letIn()
+	case !again || q.stall != o.puts:
+	case o.wanted > 0:
+		drop = max(1, q.wanted)
+	default:
+		drop = 1
 	}
-	drop = max(1, q.wanted)
+	q.stall = o.puts
 	q.mu.Unlock()
-	if opens {
-		signal(o.room)
-	}
-	if opens || !again {
-		return 0
-	}
 	return drop
 }
 

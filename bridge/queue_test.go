@@ -13,7 +13,7 @@ import (
 func TestTheLastItemsAreAllTakenThoughTheyAreMoreThanTheQueueHolds(t *testing.T) {
 	const n = 8
 	for range 5000 {
-		_, q := newQueues(1, new(Counts), new(Counts))
+		_, q := new(net).join("a", "b", 1, new(Counts), new(Counts))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan uint32)
 		go func() {
@@ -43,7 +43,7 @@ func TestTheLastItemsAreAllTakenThoughTheyAreMoreThanTheQueueHolds(t *testing.T)
 // Both queues are as long as may be, and both buses wait. Then what has been
 // received at one go for the one that says so makes way for it.
 func TestWhereNoQueueMayGrowAsMuchIsDroppedAsWaits(t *testing.T) {
-	toA, toB := newQueues(maxGrown, new(Counts), new(Counts))
+	toA, toB := new(net).join("a", "b", maxGrown, new(Counts), new(Counts))
 	items := make([]item, maxGrown)
 	for _, q := range []*queue{toA, toB} {
 		q.setConnected(true)
@@ -54,6 +54,7 @@ func TestWhereNoQueueMayGrowAsMuchIsDroppedAsWaits(t *testing.T) {
 			t.Fatalf("%d items at the front, %v, want %d", len(msgs), err, maxBatch)
 		}
 	}
+	toB.stalled(false)
 	if got := toB.stalled(true); got != 1 {
 		t.Errorf("stalled is %d though nothing waits, want 1", got)
 	}
@@ -80,7 +81,7 @@ func TestAQueueThatHasGrownGivesItsMemoryBack(t *testing.T) {
 	for name, traffic := range map[string]bool{"quiet": false, "busy": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				toA, toB := newQueues(4, new(Counts), new(Counts))
+				toA, toB := new(net).join("a", "b", 4, new(Counts), new(Counts))
 				for _, q := range []*queue{toA, toB} {
 					q.setConnected(true)
 					q.put(make([]item, 4))

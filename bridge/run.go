@@ -42,7 +42,12 @@ func Run(ctx context.Context, a, b hub.Bus, o *Options) error {
 		return err
 	}
 	st := opts.Stats
-	toA, toB := newQueues(opts.Queue, &st.BToA, &st.AToB)
+	queues, nameA, nameB := new(net), "a", "b"
+	if opts.Ring != nil {
+		queues, nameA, nameB = &opts.Ring.queues, opts.A.Name, opts.B.Name
+	}
+	toA, toB := queues.join(nameA, nameB, opts.Queue, &st.BToA, &st.AToB)
+	defer toA.leave()
 	var seen *memory
 	if opts.SeenFor > 0 {
 		seen = &memory{keep: opts.SeenFor}
