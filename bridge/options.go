@@ -56,8 +56,8 @@ type Side struct {
 	// does not.
 	Echo time.Duration
 	// Redial connects again after a failure. Its buses are closed by Run; the
-	// one given to Run is not. It must return when ctx is done. Default: nil, a
-	// failure ends Run.
+	// one given to Run is not. It must return when ctx is done. An error is logged,
+	// and after a pause it is called again. Default: nil, a failure ends Run.
 	Redial func(ctx context.Context) (hub.Bus, error)
 	// MinPause and MaxPause bound the pause before each Redial. It starts at
 	// MinPause, doubles each time, and starts over after a connection that lasted

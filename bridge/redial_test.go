@@ -141,6 +141,28 @@ func TestStaleMessagesAreNotFlushedOnReconnection(t *testing.T) {
 	})
 }
 
+func TestARedialThatReturnsNothingHasFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, lost, next := newFake(), newFake(), newFake()
+		tries := 0
+		var log logBuffer
+		run(t, a, lost, &bridge.Options{Logger: log.logger(), B: bridge.Side{MinPause: time.Second,
+			Redial: func(context.Context) (hub.Bus, error) {
+				if tries++; tries < 3 {
+					return nil, nil
+				}
+				return next, nil
+			}}})
+		lost.fail(errLost)
+		time.Sleep(6 * time.Second) // at 1 and 3 s
+		log.want(t, 2, "bridge: redial", "side=b", "neither a bus nor an error")
+		a.deliver(hub.Std(1))
+		time.Sleep(time.Second) // 7 s
+		synctest.Wait()
+		next.wantSent(t, hub.Std(1))
+	})
+}
+
 func TestThePauseGrowsAndStartsOverAfterALongConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, short, long, last := newFake(), newFake(), newFake(), newFake()

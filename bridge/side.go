@@ -2,12 +2,15 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
 )
+
+var errNoBus = errors.New("bridge: Redial returned neither a bus nor an error")
 
 // A side is one of the two buses while Run works. Per connection it has two
 // goroutines, one that receives and one that sends.
@@ -72,6 +75,9 @@ func (s *side) run(ctx context.Context) error {
 				return nil
 			}
 			bus, err := s.opts.Redial(ctx)
+			if bus == nil && err == nil {
+				err = errNoBus
+			}
 			if err == nil {
 				s.bus, dialled = bus, true
 				break
