@@ -3,6 +3,7 @@ package bridge
 import (
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,6 +84,27 @@ func TestAMemoryIsBounded(t *testing.T) {
 			t.Errorf("the memory holds %d notes and counts %d, want at most %d", n, p.all, 2*RingNotes+1)
 		}
 	})
+}
+
+// Every frame has come another way.
+func TestARingHoldsABoundedNumberOfWays(t *testing.T) {
+	var r Ring
+	m := hub.Std(1)
+	first, last := r.join("first"), r.join("last")
+	way := r.arrived(first, &m)
+	for i := range 3 * maxWays {
+		r.arrived(r.join(strconv.Itoa(i)), &m)
+		if len(r.ways) > maxWays {
+			t.Fatalf("the ring holds %d ways, want at most %d", len(r.ways), maxWays)
+		}
+	}
+	last.expect(&m, way)
+	if got := r.arrived(last, &m); got.buses != 2 || !got.leadsTo("first") || !got.leadsTo("last") {
+		t.Errorf("the way is %+v, want the first and the last bus", got)
+	}
+	if r.arrived(first, &m) == way {
+		t.Error("the first way is still held")
+	}
 }
 
 func TestARingThatAllHaveLeftHoldsNothing(t *testing.T) {
