@@ -45,7 +45,7 @@ func send(t *testing.T, bus hub.Bus, ms ...hub.Message) {
 }
 
 func TestEachDirectionForwardsExactlyOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 		var st bridge.Stats
@@ -63,7 +63,7 @@ func TestEachDirectionForwardsExactlyOnce(t *testing.T) {
 }
 
 func TestFilterRewriteAndRefusalAreCounted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 		var st bridge.Stats
@@ -87,7 +87,7 @@ func TestFilterRewriteAndRefusalAreCounted(t *testing.T) {
 }
 
 func TestEqualPeriodicMessagesPassARingOfThreeThatEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x := hubtest.Open(t, h, "a", nil)
 		y := hubtest.Open(t, h, "b", nil)
@@ -111,7 +111,7 @@ func TestEqualPeriodicMessagesPassARingOfThreeThatEnds(t *testing.T) {
 }
 
 func TestOneWayRingEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x := hubtest.Open(t, h, "a", nil)
 		var ring bridge.Ring
@@ -126,7 +126,7 @@ func TestOneWayRingEnds(t *testing.T) {
 }
 
 func TestEchoIsNotForwardedButEqualMessagesAre(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 		run(t, hubtest.Open(t, h, "a", nil), unmarked{hubtest.Open(t, h, "b", &hub.SubscriberOptions{OwnMessages: true})},
@@ -151,7 +151,7 @@ func (u unmarked) Recv(ctx context.Context) (hub.Message, error) {
 }
 
 func TestAFailureNamesItsSideAndClosesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		a, b := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 		b.Close()
@@ -165,7 +165,7 @@ func TestAFailureNamesItsSideAndClosesNothing(t *testing.T) {
 }
 
 func TestRedialBacksOffAndStaleOrExcessMessagesAreDropped(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 		b := hubtest.Open(t, h, "b", nil)
@@ -198,7 +198,7 @@ func TestRedialBacksOffAndStaleOrExcessMessagesAreDropped(t *testing.T) {
 }
 
 func TestManyMessagesKeepTheirOrderWithoutLoss(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 		start(t, h, "a", "b", nil)

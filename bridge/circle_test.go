@@ -22,7 +22,7 @@ func TestTwoBusyChannelsLoseNothingAndNeverStandStill(t *testing.T) {
 		for _, c := range []struct{ inbox, subs, n int }{{1, 1, 500}, {2, 50, 1000}, {128, 256, 5000}} {
 			for _, senders := range []int{1, 4} {
 				t.Run(fmt.Sprintf("queue=%d/subscribers=%d/senders=%d", queue, c.subs, senders), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
+					bridge.Bubble(t, func(t *testing.T) {
 						b := newBusy(t, c.inbox, c.subs, senders, c.n/senders)
 						synctest.Wait() // all is full
 						began := time.Now()
@@ -50,7 +50,7 @@ func TestARingOfBusyChannelsLosesNothingAndNeverStandsStill(t *testing.T) {
 	for _, back := range []bridge.Direction{{Off: true}, {}} {
 		for _, queue := range []int{1, 256} {
 			t.Run(fmt.Sprintf("oneway=%v/queue=%d", back.Off, queue), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
+				bridge.Bubble(t, func(t *testing.T) {
 					const n, names = 10_000, "abc"
 					h := hubtest.New(t)
 					ctx := soon(t)
@@ -105,7 +105,7 @@ func TestARingOfBusyChannelsLosesNothingAndNeverStandsStill(t *testing.T) {
 // Buses that are not known to be hub channels may just be slow, so the bridge
 // looks for a moment before it takes more than its queues hold.
 func TestTwoBusyChannelsBehindOtherTypesLoseNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		b := newBusy(t, 0, 0, 1, 5_000)
 		synctest.Wait()
 		began := time.Now()
@@ -119,7 +119,7 @@ func TestTwoBusyChannelsBehindOtherTypesLoseNothing(t *testing.T) {
 // Both queues are full and both sends take time: so they do on buses with more
 // to carry than they can.
 func TestTwoSlowBusesMakeTheBridgeWaitAndLoseNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		const queue, n = 5, 1000
 		a, b := newFake(), newFake()
 		slowly := func(context.Context, hub.Message) error { time.Sleep(9 * time.Millisecond); return nil }
@@ -148,7 +148,7 @@ func TestTwoSlowBusesMakeTheBridgeWaitAndLoseNothing(t *testing.T) {
 // the bridge for that channel. It hears so by ErrStalled, receives what its own
 // queue has no room for, and what it had to send is sent.
 func TestAStalledMessageIsSentWhenTheBridgeHasReceivedMore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		if err := h.Create("b", &hub.ChannelOptions{Inbox: 1}); err != nil {
 			t.Fatal(err)
@@ -185,7 +185,7 @@ func TestAStalledMessageIsSentWhenTheBridgeHasReceivedMore(t *testing.T) {
 
 // The bus says that it waits for the bridge, which does receive from it.
 func TestAMessageThatStallsTwiceForNoReasonIsDroppedAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, b := newFake(), newFake()
 		stalls := map[uint32]int{1: 1, 2: 2, 3: 3, 4: 4} // and then the bus takes it
 		b.onSend = func(_ context.Context, m hub.Message) error {

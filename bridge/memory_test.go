@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
@@ -20,7 +19,7 @@ func TestAMemoryHoldsWhatAPlainListWould(t *testing.T) {
 		way   *way
 		note  *note
 	}
-	synctest.Test(t, func(t *testing.T) {
+	Bubble(t, func(t *testing.T) {
 		p := &memory{keep: time.Second}
 		var list []entry
 		ways := []*way{nil, {bus: "a"}, {bus: "b"}}
@@ -69,7 +68,7 @@ func TestAMemoryHoldsWhatAPlainListWould(t *testing.T) {
 
 // Even where the oldest note stays, those behind it that are gone do not pile up.
 func TestAMemoryIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	Bubble(t, func(t *testing.T) {
 		p := &memory{keep: time.Hour}
 		first, other := hub.Std(1), hub.Std(2)
 		p.expect(&first, nil)
@@ -88,6 +87,7 @@ func TestAMemoryIsBounded(t *testing.T) {
 
 // Every frame has come another way.
 func TestARingHoldsABoundedNumberOfWays(t *testing.T) {
+	defer Watch(t).Stop()
 	var r Ring
 	m := hub.Std(1)
 	first, last := r.join("first"), r.join("last")
@@ -108,6 +108,7 @@ func TestARingHoldsABoundedNumberOfWays(t *testing.T) {
 }
 
 func TestARingThatAllHaveLeftHoldsNothing(t *testing.T) {
+	defer Watch(t).Stop()
 	var r Ring
 	a, b, b2 := r.join("a"), r.join("b"), r.join("b")
 	m := hub.Std(1)

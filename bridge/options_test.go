@@ -13,6 +13,7 @@ import (
 )
 
 func TestAWrongOptionIsAnErrorThatNamesIt(t *testing.T) {
+	defer bridge.Watch(t).Stop()
 	ring := new(bridge.Ring)
 	nothing := bridge.Direction{Filters: []hub.Filter{{}, {StandardOnly: true, ExtendedOnly: true}}}
 	for _, c := range []struct {
@@ -53,7 +54,7 @@ func TestAnyLimitOfAnOptionWorks(t *testing.T) {
 		{Queue: 1 << 20, HopLimit: 255, LifeSpan: math.MaxInt64},
 		{A: bridge.Side{Jitter: 1, MinPause: time.Hour}, B: bridge.Side{Echo: math.MaxInt64, MaxPause: 1}},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bridge.Bubble(t, func(t *testing.T) {
 			a, b := newFake(), newFake()
 			run(t, a, b, &o)
 			a.deliver(ids(1, 1000)...)
@@ -75,7 +76,7 @@ func TestFiltersSeeIdentifiersBeforeRewriteAndErrorFramesPassUnchanged(t *testin
 			return id + 1, !extended
 		},
 	}
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 		var st bridge.Stats
@@ -95,7 +96,7 @@ func TestFiltersSeeIdentifiersBeforeRewriteAndErrorFramesPassUnchanged(t *testin
 }
 
 func TestOffReceivesAndForwardsNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 		var st bridge.Stats
@@ -113,6 +114,7 @@ func TestOffReceivesAndForwardsNothing(t *testing.T) {
 }
 
 func TestADoneContextIsReturnedAsItIs(t *testing.T) {
+	defer bridge.Watch(t).Stop()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(&bridge.SideError{Side: "a"}) // a cause of somebody else's
 	a, b := newFake(), newFake()

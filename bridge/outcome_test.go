@@ -55,7 +55,7 @@ lines:
 }
 
 func TestWhatTheOtherBusRefusesIsCountedLoggedAndPassedOver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, b := newFake(), newFake()
 		b.onSend = func(_ context.Context, m hub.Message) error {
 			switch {
@@ -87,7 +87,7 @@ func TestRefusedMessagesAreLoggedOnceASecondWithTheirCount(t *testing.T) {
 		{}, // b refuses
 		{Rewrite: func(uint32, bool) (uint32, bool) { return 0x800, false }},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bridge.Bubble(t, func(t *testing.T) {
 			a, b := newFake(), newFake()
 			b.onSend = func(context.Context, hub.Message) error { return errors.ErrUnsupported }
 			var st bridge.Stats
@@ -113,7 +113,7 @@ func TestRefusedMessagesAreLoggedOnceASecondWithTheirCount(t *testing.T) {
 }
 
 func TestStalledMessagesAreLoggedOnceASecondWithTheirCount(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, b := newFake(), newFake()
 		b.onSend = func(_ context.Context, m hub.Message) error {
 			if m.ID < 500 {
@@ -146,7 +146,7 @@ func TestStalledMessagesAreLoggedOnceASecondWithTheirCount(t *testing.T) {
 }
 
 func TestOneInvalidMessageOfManyIsRefusedAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		y := hubtest.Open(t, h, "b", nil)
 		gone := newFake()
@@ -167,7 +167,7 @@ func TestOneInvalidMessageOfManyIsRefusedAlone(t *testing.T) {
 }
 
 func TestARewriteToWhatIsNoIdentifierIsRefused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, b := newFake(), newFake()
 		var st bridge.Stats
 		var log logBuffer
@@ -185,7 +185,7 @@ func TestARewriteToWhatIsNoIdentifierIsRefused(t *testing.T) {
 }
 
 func TestASlowBusMakesTheBridgeWaitAndLosesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x := hubtest.Open(t, h, "a", nil)
 		b := newFake()
@@ -204,7 +204,7 @@ func TestASlowBusMakesTheBridgeWaitAndLosesNothing(t *testing.T) {
 }
 
 func TestStaleMessagesOfASlowBusAreDropped(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, b := newFake(), newFake()
 		b.onSend = func(context.Context, hub.Message) error { time.Sleep(time.Second); return nil }
 		var st bridge.Stats

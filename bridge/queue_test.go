@@ -11,6 +11,7 @@ import (
 
 // The other side is quick: it may have emptied the queue whenever finish looks.
 func TestTheLastItemsAreAllTakenThoughTheyAreMoreThanTheQueueHolds(t *testing.T) {
+	defer Watch(t).Stop()
 	const n = 8
 	for range 5000 {
 		_, q := new(net).join("a", "b", 1, new(Counts), new(Counts))
@@ -43,6 +44,7 @@ func TestTheLastItemsAreAllTakenThoughTheyAreMoreThanTheQueueHolds(t *testing.T)
 // Both queues are as long as may be, and both buses wait. Then what has been
 // received at one go for the one that says so makes way for it.
 func TestWhereNoQueueMayGrowAsMuchIsDroppedAsWaits(t *testing.T) {
+	defer Watch(t).Stop()
 	toA, toB := new(net).join("a", "b", maxGrown, new(Counts), new(Counts))
 	items := make([]item, maxGrown)
 	for _, q := range []*queue{toA, toB} {
@@ -80,7 +82,7 @@ func TestWhereNoQueueMayGrowAsMuchIsDroppedAsWaits(t *testing.T) {
 func TestAQueueThatHasGrownGivesItsMemoryBack(t *testing.T) {
 	for name, traffic := range map[string]bool{"quiet": false, "busy": true} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			Bubble(t, func(t *testing.T) {
 				toA, toB := new(net).join("a", "b", 4, new(Counts), new(Counts))
 				for _, q := range []*queue{toA, toB} {
 					q.setConnected(true)

@@ -35,7 +35,7 @@ func (d *dialer) dial(context.Context) (hub.Bus, error) {
 }
 
 func TestAMessageThatWasNotSentIsKeptAndSentOnceAfterReconnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, lost, next := newFake(), newFake(), newFake()
 		lost.onSend = func(_ context.Context, m hub.Message) error {
 			if m.ID == 2 {
@@ -61,7 +61,7 @@ func TestAMessageThatWasNotSentIsKeptAndSentOnceAfterReconnection(t *testing.T) 
 
 // The side that receives is lost while what it received waits for the other.
 func TestWhatWasReceivedSurvivesTheLossOfItsSide(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x := hubtest.Open(t, h, "a", nil)
 		a, b := hubtest.Open(t, h, "a", nil), newFake()
@@ -85,7 +85,7 @@ func TestWhatWasReceivedSurvivesTheLossOfItsSide(t *testing.T) {
 
 func TestWhileABusIsAwayTheOldestMessagesAreDropped(t *testing.T) {
 	for _, queue := range []int{1, 3, 100} {
-		synctest.Test(t, func(t *testing.T) {
+		bridge.Bubble(t, func(t *testing.T) {
 			a, lost, next := newFake(), newFake(), newFake()
 			d := dialer{buses: []*fake{next}}
 			var st bridge.Stats
@@ -106,7 +106,7 @@ func TestWhileABusIsAwayTheOldestMessagesAreDropped(t *testing.T) {
 
 // As above, but they come in batches, which may be longer than the queue.
 func TestABatchLongerThanTheQueueOverflowsToo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x := hubtest.Open(t, h, "a", nil)
 		lost, next := newFake(), newFake()
@@ -124,7 +124,7 @@ func TestABatchLongerThanTheQueueOverflowsToo(t *testing.T) {
 }
 
 func TestStaleMessagesAreNotFlushedOnReconnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, lost, next := newFake(), newFake(), newFake()
 		d := dialer{buses: []*fake{next}}
 		var st bridge.Stats
@@ -142,7 +142,7 @@ func TestStaleMessagesAreNotFlushedOnReconnection(t *testing.T) {
 }
 
 func TestARedialThatReturnsNothingHasFailed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, lost, next := newFake(), newFake(), newFake()
 		tries := 0
 		var log logBuffer
@@ -164,7 +164,7 @@ func TestARedialThatReturnsNothingHasFailed(t *testing.T) {
 }
 
 func TestThePauseGrowsAndStartsOverAfterALongConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		first, short, long, last := newFake(), newFake(), newFake(), newFake()
 		d := dialer{began: time.Now(), buses: []*fake{nil, nil, nil, nil, short, long, nil, last}}
 		run(t, newFake(), first, &bridge.Options{
@@ -193,7 +193,7 @@ func TestPausesAre100MillisecondsTo30SecondsByDefault(t *testing.T) {
 		{bridge.Side{MinPause: time.Minute}, time.Minute, time.Minute},
 		{bridge.Side{MaxPause: 10 * time.Millisecond}, 10 * time.Millisecond, 10 * time.Millisecond},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bridge.Bubble(t, func(t *testing.T) {
 			first := newFake()
 			d := dialer{began: time.Now()}
 			c.side.Redial = d.dial
@@ -213,7 +213,7 @@ func TestPausesAre100MillisecondsTo30SecondsByDefault(t *testing.T) {
 }
 
 func TestJitterShortensPausesByItsFractionAtMost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		first := newFake()
 		d := dialer{began: time.Now()}
 		run(t, first, newFake(), &bridge.Options{
@@ -236,7 +236,7 @@ func TestJitterShortensPausesByItsFractionAtMost(t *testing.T) {
 }
 
 func TestRunClosesWhatItDialledOnceAndNothingElse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, b := newFake(), newFake()
 		lost, last := newFake(), newFake()
 		lastA := newFake()
@@ -268,7 +268,7 @@ func TestRunClosesWhatItDialledOnceAndNothingElse(t *testing.T) {
 }
 
 func TestADialledBusIsClosedWhenTheOtherSideEndsRun(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, b, next := newFake(), newFake(), newFake()
 		d := dialer{buses: []*fake{next}}
 		done := make(chan error, 1)
@@ -285,7 +285,7 @@ func TestADialledBusIsClosedWhenTheOtherSideEndsRun(t *testing.T) {
 
 func TestRunEndsWhileItPausesOrDials(t *testing.T) {
 	for _, wait := range []time.Duration{500 * time.Millisecond, 2 * time.Second} {
-		synctest.Test(t, func(t *testing.T) {
+		bridge.Bubble(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			b := newFake()
 			b.fail(errLost)
@@ -306,7 +306,7 @@ func TestRunEndsWhileItPausesOrDials(t *testing.T) {
 
 // A bus that was away has not received what was expected to arrive there.
 func TestWhatWasSentOnALostConnectionIsNotExpectedOnTheNext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, lost, next := newFake(), newFake(), newFake()
 		d := dialer{buses: []*fake{next}}
 		run(t, a, lost, &bridge.Options{B: bridge.Side{Redial: d.dial, Echo: time.Hour}})
@@ -321,7 +321,7 @@ func TestWhatWasSentOnALostConnectionIsNotExpectedOnTheNext(t *testing.T) {
 }
 
 func TestABusThatWasStalledAndIsBackLosesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, lost, next := newFake(), newFake(), newFake()
 		lost.onSend = func(_ context.Context, m hub.Message) error {
 			if m.ID == 1 {
@@ -343,7 +343,7 @@ func TestABusThatWasStalledAndIsBackLosesNothing(t *testing.T) {
 }
 
 func TestABusThatGoesAwayNoLongerKeepsTheBridgeFromReceiving(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, lost := newFake(), newFake()
 		lost.onSend = func(context.Context, hub.Message) error { <-lost.failed; return lost.err }
 		var d dialer

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/canhub-go/canhub/bridge"
@@ -15,7 +14,7 @@ import (
 
 // Every kind of outcome at once, and a reader that looks all the while.
 func TestReceivedIsTheSumOfAllOtherCounts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		const n = 8 * 2000
 		var sends, forwarded, unsupported, stalls uint64
 		a, first := newFake(), newFake()
@@ -105,6 +104,7 @@ func TestReceivedIsTheSumOfAllOtherCounts(t *testing.T) {
 }
 
 func TestWhatWaitsWhenRunEndsIsCounted(t *testing.T) {
+	defer bridge.Watch(t).Stop()
 	h := hubtest.New(t)
 	x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 	var st bridge.Stats
@@ -140,6 +140,7 @@ func TestWhatWaitsWhenRunEndsIsCounted(t *testing.T) {
 }
 
 func TestASnapshotAsJSON(t *testing.T) {
+	defer bridge.Watch(t).Stop()
 	var c bridge.Counts
 	c.Received.Add(7)
 	c.Forwarded.Add(4)
@@ -152,6 +153,7 @@ func TestASnapshotAsJSON(t *testing.T) {
 }
 
 func TestNoAllocationForAMessageBetweenHubChannels(t *testing.T) {
+	defer bridge.Watch(t).Stop()
 	for name, o := range map[string]bridge.Options{
 		"plain":    {},
 		"lifespan": {LifeSpan: time.Minute},

@@ -20,10 +20,10 @@ func Example_gateway() {
 
 	// Under Block, the default, both channels could wait for the gateway to receive
 	// while it waits to send: a circle. A second subscriber for the sends does not
-	// open it, and under SendOnly not even ErrStalled comes. No channel ever waits for
-	// a subscriber that drops, so here each Send ends. What a burst beyond Queue loses
-	// is counted, and an error frame tells both channels where. Package bridge loses
-	// nothing.
+	// open it, and if that is SendOnly not even ErrStalled comes. No channel waits for
+	// one that drops, so here each Send ends. What a burst beyond Queue loses is
+	// counted, and an error frame on the other channel tells where. Package bridge
+	// loses nothing.
 	side := &hub.SubscriberOptions{Queue: 2, Policy: hub.DropOldest, ErrorFrames: true}
 	a, b := must(h.Open("engine", side)), must(h.Open("body", side))
 
