@@ -86,6 +86,24 @@ func TestAMemoryIsBounded(t *testing.T) {
 }
 
 // Every frame has come another way.
+// Notes that are gone go with the next call, not when they would have lapsed.
+func TestAMemoryHoldsNoNoteOfWhatCame(t *testing.T) {
+	Bubble(t, func(t *testing.T) {
+		p := &memory{keep: time.Hour}
+		m := hub.Std(1)
+		for range 10 {
+			p.expect(&m, nil)
+		}
+		for range 10 {
+			p.take(&m)
+		}
+		p.take(&m)
+		if p.all != 0 || p.oldest != nil {
+			t.Errorf("the memory holds %d notes, want none", p.all)
+		}
+	})
+}
+
 func TestARingHoldsABoundedNumberOfWays(t *testing.T) {
 	defer Watch(t).Stop()
 	var r Ring

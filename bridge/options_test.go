@@ -80,14 +80,18 @@ func TestFiltersSeeIdentifiersBeforeRewriteAndErrorFramesPassUnchanged(t *testin
 		h := hubtest.New(t)
 		x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 		var st bridge.Stats
-		start(t, h, "a", "b", &bridge.Options{AToB: d, Stats: &st})
+		back := bridge.Direction{Filters: []hub.Filter{{ID: 0x30, Mask: 0x7FF}}}
+		start(t, h, "a", "b", &bridge.Options{AToB: d, BToA: back, Stats: &st})
 		synctest.Wait()
 		d.Filters[0].ID = 0x11 // of no consequence: Run has begun
+		back.Filters[0].ID = 0x31
 		rtr := hub.RTR(0x10, 4)
 		send(t, x, hub.Std(0x10, 1), hub.Std(0x11), hub.Ext(0x10), hub.Ext(0x20), hub.Std(0x20), errFrame, rtr)
 		rtr.ID, rtr.Flags = 0x11, rtr.Flags|hub.Extended
 		hubtest.Want(t, y, hub.Ext(0x11, 1), hub.Std(0x21), errFrame, rtr)
 		hubtest.WantNone(t, y)
+		send(t, y, hub.Std(0x31), hub.Std(0x30))
+		hubtest.Want(t, x, hub.Std(0x30))
 		if asked != 3 {
 			t.Errorf("Rewrite was called %d times, want 3", asked)
 		}

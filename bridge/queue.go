@@ -31,8 +31,8 @@ const (
 	maxGrown = 1 << 18
 	// maxBatch bounds what is sent at once from a queue that is within its limit.
 	maxBatch = 256
-	// stuckAfter is how long nothing must move until a circle counts as closed
-	// where that cannot be known at once. A bus that is only slow moves sooner.
+	// stuckAfter is how long a send must wait to count as one that waits for others,
+	// where that is not known at once. A bus that is only slow takes less.
 	stuckAfter = 10 * time.Millisecond
 	// shrinkAfter is for how long a queue must have been within its limit before
 	// the memory that it has grown by is given back.
@@ -40,8 +40,8 @@ const (
 )
 
 // A net is the queues of all bridges of a Ring, or of one without. Each carries
-// messages from a bus to a bus. While it is full and its send waits, the one bus
-// waits for the other. Where such waits close a circle none would ever end. Then
+// messages from a bus to a bus. While items wait for room in it, and so for a send
+// that waits, the one bus waits for the other. Where such waits close a circle none would ever end. Then
 // the shortest queue in it takes what one receive call has brought, over its limit:
 // it is the least that opens the circle without a loss.
 type net struct {
@@ -68,20 +68,16 @@ type queue struct {
 	over    time.Time // when n was last seen beyond limit
 
 	away   bool // nobody takes: drop the oldest
-	busy   bool // what front has returned is being sent
-	sure   bool // a send that waits is not just slow
-	wanted int  // so many items wait for room
-	more   bool // let them in beyond limit
+	wanted int  // so many items wait for room, so for the send of others
+	sure   bool // that is not just slow, as soon as it lasts
+	stuck  bool // it lasts
+	more   bool // let items in beyond limit
 
-	moves uint64 // how often something was taken
-	stuck uint64 // what moves was, and one, when nothing had moved for stuckAfter
 	puts  uint64 // how often something was pushed
 	stall uint64 // what the other queue's puts was when the bus last stalled
 	turn  int    // the last in which shortest came here
 
-	// Of the goroutine that pushes.
-	timer *time.Timer // when to look again, while it waits for room
-	seen  uint64      // what moves was when the wait began
+	timer *time.Timer // of the goroutine that pushes: when stuck is true
 }
 
 // join returns new queues for a and for b, buses of these names.
@@ -126,14 +122,14 @@ func (q *queue) push(ctx context.Context, items []item) ([]item, error) {
 			again = true
 			continue
 		}
-		var look <-chan time.Time
+		var stuck <-chan time.Time
 		if sure := q.wait(len(items)); !sure {
-			look = q.startTimer()
+			stuck = q.startTimer()
 		}
 		select {
 		case <-q.room:
-		case <-look:
-			q.lookAgain()
+		case <-stuck:
+			q.setStuck()
 		case <-ctx.Done():
 			return items, ctx.Err()
 		}
@@ -181,11 +177,11 @@ func (q *queue) put(items []item) (n int) {
 	return n
 }
 
-// wait notes that so many items wait for room. It returns whether a circle that
-// they wait in is sure to be known when it closes, without looking for it.
+// wait notes that so many items wait for room. It is sure, or must be told by
+// setStuck, that they do so for a send that is not just slow.
 func (q *queue) wait(items int) (sure bool) {
 	q.mu.Lock()
-	q.wanted, q.seen = items, q.moves
+	q.wanted = items
 	q.open()
 	sure = q.sure
 	q.mu.Unlock()
@@ -233,7 +229,7 @@ func (q *queue) letIn() {
 
 // waits reports whether the one bus waits for the other.
 func (q *queue) waits() bool {
-	return q.wanted > 0 && q.busy && (q.sure || q.stuck == q.moves+1)
+	return q.wanted > 0 && (q.sure || q.stuck)
 }
 
 // shortest returns the shortest queue on a way of waits that begins with q and
@@ -257,12 +253,10 @@ func (n *net) shortest(q *queue, end string) *queue {
 	return nil
 }
 
-// lookAgain notes if nothing has moved since wait.
-func (q *queue) lookAgain() {
+// setStuck tells that nothing has been taken for stuckAfter.
+func (q *queue) setStuck() {
 	q.mu.Lock()
-	if q.moves == q.seen {
-		q.stuck = q.moves + 1
-	}
+	q.stuck = true
 	q.mu.Unlock()
 }
 
@@ -294,10 +288,6 @@ func (q *queue) front(ctx context.Context) ([]hub.Message, []about, error) {
 			k = min(k, maxBatch)
 		}
 		msgs, abouts := q.msgs[q.head:q.head+k], q.abouts[q.head:q.head+k]
-		if k > 0 {
-			q.busy = true
-			q.open()
-		}
 		long := len(q.msgs) > q.limit
 		q.mu.Unlock()
 		if k > 0 {
@@ -330,8 +320,7 @@ func (q *queue) await(ctx context.Context, long bool) {
 func (q *queue) drop(n int) {
 	q.mu.Lock()
 	q.remove(n)
-	q.busy = false
-	q.moves++
+	q.stuck = false
 	if q.n < q.limit {
 		q.wanted = 0
 	}
@@ -363,7 +352,7 @@ func (q *queue) stalled(again bool) (drop int) {
 // setAway tells that nobody takes.
 func (q *queue) setAway() {
 	q.mu.Lock()
-	q.away, q.busy, q.wanted = true, false, 0
+	q.away, q.wanted = true, 0
 	q.mu.Unlock()
 	signal(q.room)
 }
@@ -372,7 +361,7 @@ func (q *queue) setAway() {
 // waits does so for somebody to receive, and is not just slow.
 func (q *queue) setConnected(sure bool) {
 	q.mu.Lock()
-	q.away, q.sure = false, sure
+	q.away, q.sure, q.stuck = false, sure, false
 	q.mu.Unlock()
 	signal(q.room)
 }

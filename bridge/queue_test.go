@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,39 +42,195 @@ func TestTheLastItemsAreAllTakenThoughTheyAreMoreThanTheQueueHolds(t *testing.T)
 	}
 }
 
+// closeCircle fills both queues, and has both sides wait for room.
+func closeCircle(t *testing.T, qs ...*queue) {
+	t.Helper()
+	for i, q := range qs {
+		if qs[0].more || qs[1].more {
+			t.Fatalf("a queue may grow, and %d wait for room", i)
+		}
+		q.setConnected(true)
+		if n := q.put(make([]item, q.limit)); n != q.limit {
+			t.Fatalf("%d items were pushed, want %d", n, q.limit)
+		}
+		q.wait(1)
+	}
+	if qs[0].more == qs[1].more {
+		t.Fatalf("both queues may grow, or none: %v", qs[0].more)
+	}
+}
+
+// The one that waits is about to go on, for something was taken.
+func TestAQueueWithRoomIsNoPartOfACircle(t *testing.T) {
+	defer Watch(t).Stop()
+	toA, toB := new(net).join("a", "b", 4, new(Counts), new(Counts))
+	toA.setConnected(true)
+	toA.put(make([]item, 4))
+	toA.wait(1)
+	toA.drop(1)
+	toB.setConnected(true)
+	toB.put(make([]item, 4))
+	toB.wait(1)
+	if toA.more || toB.more {
+		t.Error("a queue may grow, though there is room in the other")
+	}
+	toA.put(make([]item, 1))
+	toA.wait(1)
+	if toA.more == toB.more {
+		t.Errorf("both queues may grow, or none: %v", toA.more)
+	}
+}
+
+// One has grown, and is beyond its limit when something has been taken.
+func TestTheShorterQueueOpensTheCircle(t *testing.T) {
+	defer Watch(t).Stop()
+	for _, more := range []int{1, 2} {
+		toA, toB := new(net).join("a", "b", 4, new(Counts), new(Counts))
+		closeCircle(t, toA, toB)
+		grown, other := toA, toB
+		if toB.more {
+			grown, other = toB, toA
+		}
+		for range more {
+			grown.letIn()
+			grown.put(make([]item, 1))
+		}
+		grown.wait(1)
+		if grown.more || !other.more {
+			t.Errorf("the longer queue may grow: %v, the shorter one: %v", grown.more, other.more)
+		}
+		other.put(make([]item, 3))
+		other.wait(1)
+		if !grown.more || other.more {
+			t.Errorf("the shorter queue may grow: %v, the longer one: %v", grown.more, other.more)
+		}
+		grown.put(make([]item, 9))
+		grown.wait(1)
+		if grown.more || !other.more {
+			t.Errorf("the longer queue may grow: %v, the shorter one: %v", grown.more, other.more)
+		}
+		other.put(make([]item, 1))
+		grown.drop(1) // and it is still beyond
+		other.wait(1)
+		if !other.more {
+			t.Error("the shorter queue may not grow")
+		}
+	}
+}
+
+// b waits for c, c for b, and a for b: no circle leads through a.
+func TestABusThatWaitsForACircleIsNoPartOfIt(t *testing.T) {
+	defer Watch(t).Stop()
+	var n net
+	_, ab := n.join("a", "b", 1, new(Counts), new(Counts))
+	cb, bc := n.join("b", "c", 1, new(Counts), new(Counts))
+	for _, q := range []*queue{cb, bc} {
+		q.sure, q.wanted = true, 1
+	}
+	ab.sure = true
+	ab.put(make([]item, 1))
+	ab.wait(1)
+	if ab.more {
+		t.Error("the queue from a may grow")
+	}
+}
+
 // Both queues are as long as may be, and both buses wait. Then what has been
 // received at one go for the one that says so makes way for it.
 func TestWhereNoQueueMayGrowAsMuchIsDroppedAsWaits(t *testing.T) {
 	defer Watch(t).Stop()
-	toA, toB := new(net).join("a", "b", maxGrown, new(Counts), new(Counts))
-	items := make([]item, maxGrown)
-	for _, q := range []*queue{toA, toB} {
-		q.setConnected(true)
-		if n := q.put(items); n != maxGrown {
-			t.Fatalf("%d items were pushed, want %d", n, maxGrown)
-		}
-		if msgs, _, err := q.front(t.Context()); err != nil || len(msgs) != maxBatch {
-			t.Fatalf("%d items at the front, %v, want %d", len(msgs), err, maxBatch)
-		}
-	}
-	toB.stalled(false)
-	if got := toB.stalled(true); got != 1 {
-		t.Errorf("stalled is %d though nothing waits, want 1", got)
+	toA, toB := new(net).join("a", "b", maxGrown-50, new(Counts), new(Counts))
+	closeCircle(t, toA, toB)
+	if !toA.more && !toB.more {
+		t.Fatal("no queue may grow")
 	}
 	for _, q := range []*queue{toA, toB} {
-		if n := q.put(items[:100]); n != 0 {
-			t.Fatalf("%d items were pushed, want none", n)
+		q.letIn()
+		if n := q.put(make([]item, 150)); n != 50 || len(q.msgs) != maxGrown {
+			t.Fatalf("%d items were pushed, and there is room for %d, want 50 and %d", n, len(q.msgs), maxGrown)
 		}
 		q.wait(100)
 	}
 	if toA.more || toB.more {
-		t.Error("a queue was told to take more")
+		t.Error("a queue may grow for ever")
 	}
 	if got := toB.stalled(false); got != 0 {
 		t.Errorf("stalled is %d the first time, want 0", got)
 	}
+	toA.put(make([]item, 1)) // finds no room
+	toA.wait(1)
 	if got := toB.stalled(true); got != 100 {
 		t.Errorf("stalled is %d the second time, want 100", got)
+	}
+	toB.drop(100)
+	if got := toB.stalled(true); got != 1 {
+		t.Errorf("stalled is %d when nothing waits, want 1", got)
+	}
+	toA.wanted = 0 // it receives
+	toB.wait(100)
+	if got := toB.stalled(true); got != 1 {
+		t.Errorf("stalled is %d though the bridge receives, want 1", got)
+	}
+	toA.drop(1)
+	toA.letIn()
+	toA.put(make([]item, 1))
+	if got := toB.stalled(true); got != 0 {
+		t.Errorf("stalled is %d though the bridge has received something, want 0", got)
+	}
+}
+
+// The rings are full and wrapped when they grow.
+func TestAQueueKeepsItsOrderWhenItGrows(t *testing.T) {
+	defer Watch(t).Stop()
+	toA, _ := new(net).join("a", "b", 20, new(Counts), new(Counts))
+	next, sizes := 0, []int{}
+	put := func(n int) {
+		for range n {
+			toA.put([]item{{hub.Ext(uint32(next)), about{at: time.Duration(next)}}})
+			next++
+		}
+		sizes = append(sizes, len(toA.msgs))
+	}
+	put(16)
+	toA.drop(10)
+	put(10)
+	put(4)
+	toA.letIn()
+	put(1)
+	if want := []int{16, 16, 20, 40}; !slices.Equal(sizes, want) {
+		t.Errorf("there is room for %v messages, want %v", sizes, want)
+	}
+	for got := 10; got < next; {
+		msgs, abouts, err := toA.front(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range msgs {
+			if msgs[i].ID != uint32(got) || abouts[i].at != time.Duration(got) {
+				t.Fatalf("message %d was received at %v, want %d", msgs[i].ID, abouts[i].at, got)
+			}
+			got++
+		}
+		toA.drop(len(msgs))
+	}
+}
+
+func TestALongQueueTakesNoMoreMemoryThanItNeeds(t *testing.T) {
+	defer Watch(t).Stop()
+	toA, _ := new(net).join("a", "b", maxQueue, new(Counts), new(Counts))
+	toA.put(make([]item, 1))
+	if n := len(toA.msgs); n != 16 {
+		t.Errorf("there is room for %d messages, want 16", n)
+	}
+	for _, limit := range []int{16, 17} {
+		toA, _ := new(net).join("a", "b", limit, new(Counts), new(Counts))
+		for range 3 {
+			toA.put(make([]item, 1))
+			toA.drop(1)
+			if len(toA.msgs) != 16 {
+				t.Error("a queue within its limit has given its memory back")
+			}
+		}
 	}
 }
 
@@ -84,13 +241,7 @@ func TestAQueueThatHasGrownGivesItsMemoryBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			Bubble(t, func(t *testing.T) {
 				toA, toB := new(net).join("a", "b", 4, new(Counts), new(Counts))
-				for _, q := range []*queue{toA, toB} {
-					q.setConnected(true)
-					q.put(make([]item, 4))
-					q.front(t.Context())
-				}
-				toA.wait(1000)
-				toB.wait(1000) // closes the circle
+				closeCircle(t, toA, toB)
 				grown := toA
 				if toB.more {
 					grown = toB
@@ -101,8 +252,11 @@ func TestAQueueThatHasGrownGivesItsMemoryBack(t *testing.T) {
 				if n := grown.put(make([]item, 1)); n != 0 {
 					t.Fatal("one more was pushed, though the circle is open")
 				}
+				if n := len(grown.msgs); n > 2000 {
+					t.Errorf("the queue has room for %d messages, and holds 1004", n)
+				}
 				ctx, cancel := context.WithCancel(t.Context())
-				done := make(chan struct{})
+				done, most := make(chan struct{}), 0
 				go func() {
 					defer close(done)
 					for {
@@ -110,6 +264,7 @@ func TestAQueueThatHasGrownGivesItsMemoryBack(t *testing.T) {
 						if err != nil {
 							return
 						}
+						most = max(most, len(msgs))
 						grown.drop(len(msgs))
 					}
 				}()
@@ -119,15 +274,58 @@ func TestAQueueThatHasGrownGivesItsMemoryBack(t *testing.T) {
 						grown.push(ctx, make([]item, 1))
 					}
 				} else {
-					time.Sleep(shrinkAfter)
+					time.Sleep(shrinkAfter - 1)
+					synctest.Wait()
+					if n := len(grown.msgs); n < 1000 {
+						t.Errorf("the memory was given back in less than %v", shrinkAfter)
+					}
+					time.Sleep(1)
 				}
 				synctest.Wait()
 				cancel()
 				<-done
+				if most != 1004 {
+					t.Errorf("at most %d messages were sent at once, want all 1004", most)
+				}
 				if len(grown.msgs) > 16 || len(grown.abouts) != len(grown.msgs) {
 					t.Errorf("the queue has room for %d messages, want its limit", len(grown.msgs))
 				}
 			})
 		})
 	}
+}
+
+func TestABridgeThatEndsLeavesTheNetToTheOthers(t *testing.T) {
+	defer Watch(t).Stop()
+	var n net
+	ab, ba := n.join("a", "b", 1, new(Counts), new(Counts))
+	cd, dc := n.join("c", "d", 1, new(Counts), new(Counts))
+	ef, fe := n.join("e", "f", 1, new(Counts), new(Counts))
+	cd.leave()
+	if want := []*queue{ab, ba, ef, fe}; !slices.Equal(n.queues, want) {
+		t.Errorf("the net holds %v, want all but %p and %p", n.queues, cd, dc)
+	}
+	fe.leave()
+	ab.leave()
+	if len(n.queues) != 0 {
+		t.Errorf("the net holds %v, want nothing", n.queues)
+	}
+}
+
+func TestAQueueThatIsNotEmptyKeepsItsMemory(t *testing.T) {
+	Bubble(t, func(t *testing.T) {
+		toA, _ := new(net).join("a", "b", 4, new(Counts), new(Counts))
+		toA.letIn()
+		toA.put(make([]item, 50))
+		toA.drop(47)
+		time.Sleep(2 * shrinkAfter)
+		toA.drop(1)
+		if toA.n != 2 || len(toA.msgs) != 50 {
+			t.Errorf("%d messages are left, and room for %d, want 2 and 50", toA.n, len(toA.msgs))
+		}
+		toA.drop(2)
+		if len(toA.msgs) != 0 {
+			t.Errorf("there is room for %d messages, want the memory given back", len(toA.msgs))
+		}
+	})
 }

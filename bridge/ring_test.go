@@ -170,19 +170,19 @@ func TestAFrameThatWasSeenIsKnownAsItCameAndAsItWent(t *testing.T) {
 		var st bridge.Stats
 		run(t, a, b, &bridge.Options{SeenFor: time.Second, Stats: &st,
 			AToB: bridge.Direction{Rewrite: func(id uint32, x bool) (uint32, bool) { return id + 1, x }}})
-		a.deliver(hub.Std(1), hub.Std(1), hub.Std(1, 0))
+		a.deliver(hub.Std(1), hub.Std(1), hub.Std(1, 0), hub.Std(1, 5))
 		synctest.Wait()
 		b.deliver(hub.Std(2), hub.Std(1), hub.Std(7))
 		time.Sleep(time.Second - 1)
 		a.deliver(hub.Std(1))
 		synctest.Wait()
-		b.wantSent(t, hub.Std(2), hub.Std(2, 0))
+		b.wantSent(t, hub.Std(2), hub.Std(2, 0), hub.Std(2, 5))
 		a.wantSent(t, hub.Std(7))
 		time.Sleep(time.Nanosecond)
 		a.deliver(hub.Std(1))
 		synctest.Wait()
-		b.wantSent(t, hub.Std(2), hub.Std(2, 0), hub.Std(2))
-		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 5, Forwarded: 3, Looped: 2})
+		b.wantSent(t, hub.Std(2), hub.Std(2, 0), hub.Std(2, 5), hub.Std(2))
+		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 6, Forwarded: 4, Looped: 2})
 		wantCounts(t, &st.BToA, bridge.Snapshot{Received: 3, Forwarded: 1, Looped: 2})
 	})
 }
