@@ -129,8 +129,9 @@ func TestEchoIsNotForwardedButEqualMessagesAre(t *testing.T) {
 	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
+		var st bridge.Stats
 		run(t, hubtest.Open(t, h, "a", nil), unmarked{hubtest.Open(t, h, "b", &hub.SubscriberOptions{OwnMessages: true})},
-			&bridge.Options{B: bridge.Side{Echo: time.Second}})
+			&bridge.Options{B: bridge.Side{Echo: time.Second}, Stats: &st})
 		for range 5 {
 			send(t, x, hub.Std(7))
 			hubtest.Want(t, y, hub.Std(7))
@@ -138,6 +139,26 @@ func TestEchoIsNotForwardedButEqualMessagesAre(t *testing.T) {
 		hubtest.WantNone(t, x)
 		send(t, y, hub.Std(7))
 		hubtest.Want(t, x, hub.Std(7))
+		synctest.Wait()
+		wantCounts(t, &st.BToA, bridge.Snapshot{Received: 6, Looped: 5, Forwarded: 1})
+	})
+}
+
+func TestAnEchoIsKnownThoughALaterMessageIsRefused(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
+		a, b := newFake(), newFake()
+		b.onSend = func(_ context.Context, m hub.Message) error {
+			if m.ID == 2 {
+				return hub.ErrInvalid
+			}
+			return nil
+		}
+		run(t, a, b, &bridge.Options{B: bridge.Side{Echo: time.Second}})
+		a.deliver(hub.Std(1), hub.Std(2))
+		synctest.Wait()
+		b.deliver(hub.Std(1), hub.Std(2))
+		synctest.Wait()
+		a.wantSent(t, hub.Std(2))
 	})
 }
 

@@ -187,7 +187,7 @@ func TestAStalledMessageIsSentWhenTheBridgeHasReceivedMore(t *testing.T) {
 func TestAMessageThatStallsTwiceForNoReasonIsDroppedAlone(t *testing.T) {
 	bridge.Bubble(t, func(t *testing.T) {
 		a, b := newFake(), newFake()
-		stalls := map[uint32]int{1: 1, 2: 2, 3: 3, 4: 4} // and then the bus takes it
+		stalls := map[uint32]int{1: 1, 2: 1, 3: 2, 4: 1, 5: 3, 6: 4} // and then the bus takes it
 		b.onSend = func(_ context.Context, m hub.Message) error {
 			if stalls[m.ID]--; stalls[m.ID] >= 0 {
 				time.Sleep(time.Second)
@@ -197,10 +197,33 @@ func TestAMessageThatStallsTwiceForNoReasonIsDroppedAlone(t *testing.T) {
 		}
 		var st bridge.Stats
 		run(t, a, b, &bridge.Options{Stats: &st})
-		a.deliver(ids(1, 6)...)
+		a.deliver(ids(1, 8)...)
 		time.Sleep(time.Minute)
-		b.wantSent(t, hub.Ext(1), hub.Ext(5), hub.Ext(6))
-		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 6, Forwarded: 3, Stalled: 3})
+		b.wantSent(t, hub.Ext(1), hub.Ext(2), hub.Ext(4), hub.Ext(7), hub.Ext(8))
+		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 8, Forwarded: 5, Stalled: 3})
+	})
+}
+
+// As above, but each time the bridge does receive something.
+func TestAMessageIsSentAgainAsLongAsTheBridgeReceives(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
+		a, b := newFake(), newFake()
+		stalls := 0
+		b.onSend = func(context.Context, hub.Message) error {
+			if stalls++; stalls > 5 {
+				return nil
+			}
+			b.deliver(hub.Ext(uint32(stalls)))
+			time.Sleep(time.Second)
+			return hub.ErrStalled
+		}
+		var st bridge.Stats
+		run(t, a, b, &bridge.Options{Stats: &st})
+		a.deliver(hub.Std(1))
+		time.Sleep(time.Minute)
+		b.wantSent(t, hub.Std(1))
+		a.wantSent(t, ids(1, 5)...)
+		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 1, Forwarded: 1})
 	})
 }
 

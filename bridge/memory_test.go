@@ -140,10 +140,36 @@ func TestARingThatAllHaveLeftHoldsNothing(t *testing.T) {
 	if r.arrived(a, &m) != w {
 		t.Error("equal ways are two")
 	}
-	for _, p := range []*memory{a, b, b2} {
-		r.leave(p)
+	r.leave(b2)
+	if len(r.sides["b"]) != 1 || r.sides["b"][0] != b {
+		t.Errorf("on b are %v, want the one that has not left", r.sides["b"])
 	}
+	r.leave(b)
+	r.arrived(a, &m)
+	r.leave(a)
 	if len(r.sides) != 0 || len(r.ways) != 0 {
 		t.Errorf("the ring holds %d buses and %d ways", len(r.sides), len(r.ways))
+	}
+}
+
+func TestRunLeavesItsRing(t *testing.T) {
+	defer Watch(t).Stop()
+	h := hub.New(nil)
+	defer h.Close()
+	a, err := h.Open("a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := h.Open("b", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Close() // so Run ends
+	var r Ring
+	if err := Run(t.Context(), a, b, &Options{Ring: &r, A: Side{Name: "a"}, B: Side{Name: "b"}}); err == nil {
+		t.Error("Run has returned no error")
+	}
+	if len(r.sides) != 0 || len(r.queues.queues) != 0 {
+		t.Errorf("the ring holds %v and %d queues", r.sides, len(r.queues.queues))
 	}
 }

@@ -28,6 +28,7 @@ func TestAWrongOptionIsAnErrorThatNamesIt(t *testing.T) {
 		{"bridge: SeenFor -1ns: negative", bridge.Options{SeenFor: -1}},
 		{`bridge: Ring with Names "" and "": want two different ones`, bridge.Options{Ring: ring}},
 		{`bridge: Ring with Names "x" and "": want two different ones`, bridge.Options{Ring: ring, A: bridge.Side{Name: "x"}}},
+		{`bridge: Ring with Names "" and "x": want two different ones`, bridge.Options{Ring: ring, B: bridge.Side{Name: "x"}}},
 		{`bridge: Ring with Names "x" and "x": want two different ones`,
 			bridge.Options{Ring: ring, A: bridge.Side{Name: "x"}, B: bridge.Side{Name: "x"}}},
 		{"bridge: A.Echo -1ns: negative", bridge.Options{A: bridge.Side{Echo: -1}}},
@@ -123,8 +124,10 @@ func TestADoneContextIsReturnedAsItIs(t *testing.T) {
 	cancel(&bridge.SideError{Side: "a"}) // a cause of somebody else's
 	a, b := newFake(), newFake()
 	a.deliver(hub.Std(1))
-	if err := bridge.Run(ctx, a, b, nil); err != context.Canceled {
+	var st bridge.Stats
+	if err := bridge.Run(ctx, a, b, &bridge.Options{Stats: &st}); err != context.Canceled {
 		t.Errorf("Run = %v, want context.Canceled", err)
 	}
 	b.wantSent(t)
+	wantCounts(t, &st.AToB, bridge.Snapshot{}) // nor is anything received
 }

@@ -363,7 +363,6 @@ func (q *queue) setConnected(sure bool) {
 	q.mu.Lock()
 	q.away, q.sure, q.stuck = false, sure, false
 	q.mu.Unlock()
-	signal(q.room)
 }
 
 // patience is how long finish waits for a bus that takes nothing.

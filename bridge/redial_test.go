@@ -43,7 +43,7 @@ func TestAMessageThatWasNotSentIsKeptAndSentOnceAfterReconnection(t *testing.T) 
 			}
 			return nil
 		}
-		d := dialer{buses: []*fake{next}}
+		d := dialer{buses: []*fake{nil, next}}
 		var st bridge.Stats
 		var log logBuffer
 		run(t, a, lost, &bridge.Options{Stats: &st, Logger: log.logger(), B: bridge.Side{Redial: d.dial}})
@@ -55,6 +55,7 @@ func TestAMessageThatWasNotSentIsKeptAndSentOnceAfterReconnection(t *testing.T) 
 		next.wantSent(t, hub.Ext(2), hub.Ext(3))
 		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 3, Forwarded: 3})
 		log.want(t, 1, "connection lost", "side=b", "line cut")
+		log.want(t, 1, "bridge: redial", "side=b", "nobody there")
 		log.want(t, 1, "connected again", "side=b")
 	})
 }
