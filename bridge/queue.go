@@ -39,12 +39,12 @@ const (
 	shrinkAfter = time.Second
 )
 
-// A net is the queues of all bridges of a Ring, or of one without. Each carries
+// A mesh is the queues of all bridges of a Ring, or of one without. Each carries
 // messages from a bus to a bus. While items wait for room in it, and so for a send
-// that waits, the one bus waits for the other. Where such waits close a circle none would ever end. Then
-// the shortest queue in it takes what one receive call has brought, over its limit:
-// it is the least that opens the circle without a loss.
-type net struct {
+// that waits, the one bus waits for the other. Where such waits close a circle none
+// would ever end. Then the shortest queue in it takes what one receive call has
+// brought, over its limit: it is the least that opens the circle without a loss.
+type mesh struct {
 	mu     sync.Mutex // never held across a wait
 	queues []*queue
 	turn   int // of shortest
@@ -52,7 +52,7 @@ type net struct {
 
 // A queue holds messages for one side. One goroutine pushes, one takes.
 type queue struct {
-	*net
+	*mesh
 	from, to    string // buses
 	other       *queue // the way back
 	limit       int
@@ -68,9 +68,9 @@ type queue struct {
 	over    time.Time // when n was last seen beyond limit
 
 	away   bool // nobody takes: drop the oldest
-	wanted int  // so many items wait for room, so for the send of others
-	sure   bool // that is not just slow, as soon as it lasts
-	stuck  bool // it lasts
+	wanted int  // so many items wait for room, and so for a send to end
+	sure   bool // a send that lasts is not just slow: it waits for others
+	stuck  bool // the send has lasted for stuckAfter
 	more   bool // let items in beyond limit
 
 	puts  uint64 // how often something was pushed
@@ -81,17 +81,17 @@ type queue struct {
 }
 
 // join returns new queues for a and for b, buses of these names.
-func (n *net) join(a, b string, limit int, bToA, aToB *Counts) (toA, toB *queue) {
-	toA, toB = newQueue(n, b, a, limit, bToA), newQueue(n, a, b, limit, aToB)
+func (m *mesh) join(a, b string, limit int, bToA, aToB *Counts) (toA, toB *queue) {
+	toA, toB = newQueue(m, b, a, limit, bToA), newQueue(m, a, b, limit, aToB)
 	toA.other, toB.other = toB, toA
-	n.mu.Lock()
-	n.queues = append(n.queues, toA, toB)
-	n.mu.Unlock()
+	m.mu.Lock()
+	m.queues = append(m.queues, toA, toB)
+	m.mu.Unlock()
 	return toA, toB
 }
 
-func newQueue(n *net, from, to string, limit int, dropped *Counts) *queue {
-	return &queue{net: n, from: from, to: to, limit: limit, dropped: dropped,
+func newQueue(m *mesh, from, to string, limit int, dropped *Counts) *queue {
+	return &queue{mesh: m, from: from, to: to, limit: limit, dropped: dropped,
 		ready: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 }
 
@@ -102,6 +102,7 @@ func (q *queue) leave() {
 	q.mu.Unlock()
 }
 
+// signal never waits.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -212,7 +213,7 @@ func (q *queue) reserve(n int) {
 // locks.
 func (q *queue) open() {
 	for q.waits() {
-		q.net.turn++
+		q.mesh.turn++
 		o := q.shortest(q, q.from)
 		if o == nil || o.n >= maxGrown {
 			return
@@ -234,16 +235,16 @@ func (q *queue) waits() bool {
 
 // shortest returns the shortest queue on a way of waits that begins with q and
 // leads to the bus called end, or nil if there is none.
-func (n *net) shortest(q *queue, end string) *queue {
-	q.turn = n.turn
+func (m *mesh) shortest(q *queue, end string) *queue {
+	q.turn = m.turn
 	if q.to == end {
 		return q
 	}
-	for _, o := range n.queues {
-		if o.from != q.to || o.turn == n.turn || !o.waits() {
+	for _, o := range m.queues {
+		if o.from != q.to || o.turn == m.turn || !o.waits() {
 			continue
 		}
-		if s := n.shortest(o, end); s != nil {
+		if s := m.shortest(o, end); s != nil {
 			if s.n < q.n {
 				return s
 			}

@@ -15,7 +15,7 @@ func TestTheLastItemsAreAllTakenThoughTheyAreMoreThanTheQueueHolds(t *testing.T)
 	defer Watch(t).Stop()
 	const n = 8
 	for range 5000 {
-		_, q := new(net).join("a", "b", 1, new(Counts), new(Counts))
+		_, q := new(mesh).join("a", "b", 1, new(Counts), new(Counts))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan uint32)
 		go func() {
@@ -63,7 +63,7 @@ func closeCircle(t *testing.T, qs ...*queue) {
 // The one that waits is about to go on, for something was taken.
 func TestAQueueWithRoomIsNoPartOfACircle(t *testing.T) {
 	defer Watch(t).Stop()
-	toA, toB := new(net).join("a", "b", 4, new(Counts), new(Counts))
+	toA, toB := new(mesh).join("a", "b", 4, new(Counts), new(Counts))
 	toA.setConnected(true)
 	toA.put(make([]item, 4))
 	toA.wait(1)
@@ -85,7 +85,7 @@ func TestAQueueWithRoomIsNoPartOfACircle(t *testing.T) {
 func TestTheShorterQueueOpensTheCircle(t *testing.T) {
 	defer Watch(t).Stop()
 	for _, more := range []int{1, 2} {
-		toA, toB := new(net).join("a", "b", 4, new(Counts), new(Counts))
+		toA, toB := new(mesh).join("a", "b", 4, new(Counts), new(Counts))
 		closeCircle(t, toA, toB)
 		grown, other := toA, toB
 		if toB.more {
@@ -121,9 +121,9 @@ func TestTheShorterQueueOpensTheCircle(t *testing.T) {
 // b waits for c, c for b, and a for b: no circle leads through a.
 func TestABusThatWaitsForACircleIsNoPartOfIt(t *testing.T) {
 	defer Watch(t).Stop()
-	var n net
-	_, ab := n.join("a", "b", 1, new(Counts), new(Counts))
-	cb, bc := n.join("b", "c", 1, new(Counts), new(Counts))
+	var m mesh
+	_, ab := m.join("a", "b", 1, new(Counts), new(Counts))
+	cb, bc := m.join("b", "c", 1, new(Counts), new(Counts))
 	for _, q := range []*queue{cb, bc} {
 		q.sure, q.wanted = true, 1
 	}
@@ -139,7 +139,7 @@ func TestABusThatWaitsForACircleIsNoPartOfIt(t *testing.T) {
 // received at one go for the one that says so makes way for it.
 func TestWhereNoQueueMayGrowAsMuchIsDroppedAsWaits(t *testing.T) {
 	defer Watch(t).Stop()
-	toA, toB := new(net).join("a", "b", maxGrown-50, new(Counts), new(Counts))
+	toA, toB := new(mesh).join("a", "b", maxGrown-50, new(Counts), new(Counts))
 	closeCircle(t, toA, toB)
 	if !toA.more && !toB.more {
 		t.Fatal("no queue may grow")
@@ -182,7 +182,7 @@ func TestWhereNoQueueMayGrowAsMuchIsDroppedAsWaits(t *testing.T) {
 // The rings are full and wrapped when they grow.
 func TestAQueueKeepsItsOrderWhenItGrows(t *testing.T) {
 	defer Watch(t).Stop()
-	toA, _ := new(net).join("a", "b", 20, new(Counts), new(Counts))
+	toA, _ := new(mesh).join("a", "b", 20, new(Counts), new(Counts))
 	next, sizes := 0, []int{}
 	put := func(n int) {
 		for range n {
@@ -217,13 +217,13 @@ func TestAQueueKeepsItsOrderWhenItGrows(t *testing.T) {
 
 func TestALongQueueTakesNoMoreMemoryThanItNeeds(t *testing.T) {
 	defer Watch(t).Stop()
-	toA, _ := new(net).join("a", "b", maxQueue, new(Counts), new(Counts))
+	toA, _ := new(mesh).join("a", "b", maxQueue, new(Counts), new(Counts))
 	toA.put(make([]item, 1))
 	if n := len(toA.msgs); n != 16 {
 		t.Errorf("there is room for %d messages, want 16", n)
 	}
 	for _, limit := range []int{16, 17} {
-		toA, _ := new(net).join("a", "b", limit, new(Counts), new(Counts))
+		toA, _ := new(mesh).join("a", "b", limit, new(Counts), new(Counts))
 		for range 3 {
 			toA.put(make([]item, 1))
 			toA.drop(1)
@@ -240,7 +240,7 @@ func TestAQueueThatHasGrownGivesItsMemoryBack(t *testing.T) {
 	for name, traffic := range map[string]bool{"quiet": false, "busy": true} {
 		t.Run(name, func(t *testing.T) {
 			Bubble(t, func(t *testing.T) {
-				toA, toB := new(net).join("a", "b", 4, new(Counts), new(Counts))
+				toA, toB := new(mesh).join("a", "b", 4, new(Counts), new(Counts))
 				closeCircle(t, toA, toB)
 				grown := toA
 				if toB.more {
@@ -295,26 +295,26 @@ func TestAQueueThatHasGrownGivesItsMemoryBack(t *testing.T) {
 	}
 }
 
-func TestABridgeThatEndsLeavesTheNetToTheOthers(t *testing.T) {
+func TestABridgeThatEndsLeavesTheMeshToTheOthers(t *testing.T) {
 	defer Watch(t).Stop()
-	var n net
-	ab, ba := n.join("a", "b", 1, new(Counts), new(Counts))
-	cd, dc := n.join("c", "d", 1, new(Counts), new(Counts))
-	ef, fe := n.join("e", "f", 1, new(Counts), new(Counts))
+	var m mesh
+	ab, ba := m.join("a", "b", 1, new(Counts), new(Counts))
+	cd, dc := m.join("c", "d", 1, new(Counts), new(Counts))
+	ef, fe := m.join("e", "f", 1, new(Counts), new(Counts))
 	cd.leave()
-	if want := []*queue{ab, ba, ef, fe}; !slices.Equal(n.queues, want) {
-		t.Errorf("the net holds %v, want all but %p and %p", n.queues, cd, dc)
+	if want := []*queue{ab, ba, ef, fe}; !slices.Equal(m.queues, want) {
+		t.Errorf("the mesh holds %v, want all but %p and %p", m.queues, cd, dc)
 	}
 	fe.leave()
 	ab.leave()
-	if len(n.queues) != 0 {
-		t.Errorf("the net holds %v, want nothing", n.queues)
+	if len(m.queues) != 0 {
+		t.Errorf("the mesh holds %v, want nothing", m.queues)
 	}
 }
 
 func TestAQueueThatIsNotEmptyKeepsItsMemory(t *testing.T) {
 	Bubble(t, func(t *testing.T) {
-		toA, _ := new(net).join("a", "b", 4, new(Counts), new(Counts))
+		toA, _ := new(mesh).join("a", "b", 4, new(Counts), new(Counts))
 		toA.letIn()
 		toA.put(make([]item, 50))
 		toA.drop(47)

@@ -22,7 +22,7 @@ const (
 // A Ring tells bridges in one process which way a frame took. The zero value is
 // ready; any number of [Run] share it. It has no goroutine and needs no Close.
 type Ring struct {
-	queues net // of all bridges
+	queues mesh // of all bridges
 
 	mu    sync.Mutex           // held for a map operation, never across a wait
 	sides map[string][]*memory // on the bus of that name; the slices never change

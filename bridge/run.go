@@ -42,7 +42,7 @@ func Run(ctx context.Context, a, b hub.Bus, o *Options) error {
 		return err
 	}
 	st := opts.Stats
-	queues, nameA, nameB := new(net), "a", "b"
+	queues, nameA, nameB := new(mesh), "a", "b"
 	if opts.Ring != nil {
 		queues, nameA, nameB = &opts.Ring.queues, opts.A.Name, opts.B.Name
 	}
