@@ -111,8 +111,8 @@ func signal(c chan struct{}) {
 }
 
 // push waits for room, unless the side is away. It returns the items that it has
-// not pushed: none, or some with the ctx's error.
-func (q *queue) push(ctx context.Context, items []item) ([]item, error) {
+// not pushed: none, or some if ctx is done.
+func (q *queue) push(ctx context.Context, items []item) []item {
 	for again := false; len(items) > 0; {
 		if n := q.put(items); n > 0 {
 			items, again = items[n:], false
@@ -132,10 +132,10 @@ func (q *queue) push(ctx context.Context, items []item) ([]item, error) {
 		case <-stuck:
 			q.setStuck()
 		case <-ctx.Done():
-			return items, ctx.Err()
+			return items
 		}
 	}
-	return items, nil
+	return items
 }
 
 func (q *queue) startTimer() <-chan time.Time {

@@ -81,6 +81,50 @@ func TestAQueueWithRoomIsNoPartOfACircle(t *testing.T) {
 	}
 }
 
+// As long as a bus is not known to wait for others its sends may just be slow.
+func TestASlowSendIsNoPartOfACircleUntilItIsStuck(t *testing.T) {
+	defer Watch(t).Stop()
+	toA, toB := new(mesh).join("a", "b", 4, new(Counts), new(Counts))
+	for _, q := range []*queue{toA, toB} {
+		q.put(make([]item, 4))
+		if q.wait(1) {
+			t.Error("a queue is sure that its send is not slow")
+		}
+	}
+	toA.setStuck()
+	toA.drop(1) // it was slow
+	toA.put(make([]item, 1))
+	toA.wait(1)
+	toB.setStuck()
+	toB.wait(1)
+	if toA.more || toB.more {
+		t.Error("a queue may grow for a send that is slow")
+	}
+	toA.stalled(false) // the bus says that it waits
+	if !toA.wait(1) {
+		t.Error("the queue is not sure of what the bus has said")
+	}
+	if toA.more == toB.more {
+		t.Errorf("both queues may grow, or none: %v", toA.more)
+	}
+}
+
+// a waits for b, and c for a, but b does not wait for c.
+func TestWaitsThatDoNotMeetAreNoCircle(t *testing.T) {
+	defer Watch(t).Stop()
+	var m mesh
+	_, ab := m.join("a", "b", 1, new(Counts), new(Counts))
+	_, ca := m.join("c", "a", 1, new(Counts), new(Counts))
+	for _, q := range []*queue{ab, ca} {
+		q.setConnected(true)
+		q.put(make([]item, 1))
+		q.wait(1)
+	}
+	if ab.more || ca.more {
+		t.Error("a queue may grow")
+	}
+}
+
 // One has grown, and is beyond its limit when something has been taken.
 func TestTheShorterQueueOpensTheCircle(t *testing.T) {
 	defer Watch(t).Stop()
@@ -222,6 +266,12 @@ func TestALongQueueTakesNoMoreMemoryThanItNeeds(t *testing.T) {
 	if n := len(toA.msgs); n != 16 {
 		t.Errorf("there is room for %d messages, want 16", n)
 	}
+	toA, _ = new(mesh).join("a", "b", 20, new(Counts), new(Counts))
+	toA.put(make([]item, 16))
+	toA.put(make([]item, 4))
+	if n := len(toA.msgs); n != 20 {
+		t.Errorf("there is room for %d messages, want 20", n)
+	}
 	for _, limit := range []int{16, 17} {
 		toA, _ := new(mesh).join("a", "b", limit, new(Counts), new(Counts))
 		for range 3 {
@@ -328,4 +378,13 @@ func TestAQueueThatIsNotEmptyKeepsItsMemory(t *testing.T) {
 			t.Errorf("there is room for %d messages, want the memory given back", len(toA.msgs))
 		}
 	})
+}
+
+func TestAQueueWithinItsLimitIsSentInParts(t *testing.T) {
+	defer Watch(t).Stop()
+	toA, _ := new(mesh).join("a", "b", 1000, new(Counts), new(Counts))
+	toA.put(make([]item, 1000))
+	if msgs, _, err := toA.front(t.Context()); err != nil || len(msgs) != maxBatch {
+		t.Errorf("%d messages are to be sent at once, %v, want %d", len(msgs), err, maxBatch)
+	}
 }

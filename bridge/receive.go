@@ -13,12 +13,9 @@ func (s *side) receive(ctx context.Context) error {
 	s.refused = reporter{log: s.all.Logger, what: "bridge: rewritten message refused", side: s.name}
 	defer s.refused.end()
 	for {
-		var err error
-		if s.held, err = s.out.push(ctx, s.held); err != nil {
+		s.held = s.out.push(ctx, s.held)
+		if err := ctx.Err(); err != nil { // a receive would go on with what is queued
 			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err // a receive would go on with what is queued
 		}
 		batch, err := s.next(ctx)
 		if err != nil {
