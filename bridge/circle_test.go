@@ -130,6 +130,7 @@ func TestTwoSlowBusesMakeTheBridgeWaitAndLoseNothing(t *testing.T) {
 		b.deliver(ids(1, n)...)
 		for st.AToB.Forwarded.Load() < n/2 {
 			time.Sleep(time.Millisecond)
+			synctest.Wait()
 			for _, c := range []*bridge.Counts{&st.AToB, &st.BToA} {
 				if s := c.Snapshot(); s.Waiting > queue+1 {
 					t.Fatalf("counts %+v: %d wait, want at most the queue and one", s, s.Waiting)

@@ -363,6 +363,7 @@ func (q *queue) setAway() {
 func (q *queue) setConnected(sure bool) {
 	q.mu.Lock()
 	q.away, q.sure, q.stuck = false, sure, false
+	q.open() // items may have come before
 	q.mu.Unlock()
 }
 
