@@ -15,8 +15,9 @@
 // standstill on other buses. Then it receives on, and the shorter of its queues
 // takes what that brings: more than [Options].Queue, but never more than 262144
 // messages (28 MiB). In practice that is about as much as the busy senders are
-// ahead, some thousands. A second later the memory is given back. Bridges that share
-// a [Ring] see such a circle through all of them.
+// ahead, some thousands. A second later the memory is given back. Where messages
+// that old are worth nothing, set [Options].LifeSpan. Bridges that share a [Ring]
+// see such a circle through all of them.
 //
 // A message whose Send ends with [hub.ErrStalled] all the same is sent again, when
 // the bridge has received more from that bus. If it cannot, for the queue has grown
@@ -80,6 +81,7 @@
 //
 // A [*hub.Subscriber] is received from and sent to in batches. Between two of
 // them the bridge carries about as much as a loop of Recv and Send, and allocates
-// nothing. A message on its own takes longer than in such a loop, for it passes
+// nothing; with both busy, it carries in all at least half of what it does one way,
+// and allocates what its queues grow by. A message on its own takes longer than in such a loop, for it passes
 // two goroutines. See the benchmarks.
 package bridge
