@@ -81,7 +81,7 @@
 //
 // A [*hub.Subscriber] is received from and sent to in batches. Between two of
 // them the bridge carries about as much as a loop of Recv and Send, and allocates
-// nothing; with both busy, it carries in all at least half of what it does one way,
-// and allocates what its queues grow by. A message on its own takes longer than in such a loop, for it passes
-// two goroutines. See the benchmarks.
+// nothing. With both busy it carries in all at least half of what it does one way,
+// and allocates what its queues grow by. A message on its own takes longer than in
+// a loop, for it passes two goroutines. See the benchmarks.
 package bridge
