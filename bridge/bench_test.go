@@ -2,7 +2,9 @@ package bridge_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,6 +73,56 @@ func BenchmarkThroughput(b *testing.B) {
 			}
 			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "msgs/s")
 		})
+	}
+}
+
+// Two channels with busy nodes that read all the time: the messages of one pass
+// the bridge, or those of both. The metrics are how many arrive in a second, both
+// ways taken together, and how many of all the bridge dropped.
+func BenchmarkBusy(b *testing.B) {
+	for _, senders := range []int{1, 4} {
+		for _, ways := range []int{1, 2} {
+			b.Run(fmt.Sprintf("senders=%d/ways=%d", senders, ways), func(b *testing.B) {
+				var st bridge.Stats
+				nodes := [2]*hub.Subscriber{}
+				nodes[0], nodes[1] = between(b, pump(bridge.Options{Stats: &st}))
+				each := b.N/ways/senders + 1
+				var received atomic.Uint64
+				ctx, cancel := context.WithCancel(context.Background())
+				var wg sync.WaitGroup
+				b.ReportAllocs()
+				b.ResetTimer()
+				for i, node := range nodes {
+					wg.Go(func() {
+						for {
+							batch, err := node.RecvBatch(ctx)
+							if err != nil {
+								return
+							}
+							received.Add(uint64(len(batch)))
+						}
+					})
+					for id := range senders {
+						if i < ways {
+							wg.Go(func() {
+								for range each {
+									node.Send(ctx, hub.Std(uint32(id)))
+								}
+							})
+						}
+					}
+				}
+				all, dropped := uint64(each*senders*ways), uint64(0)
+				for received.Load()+dropped < all {
+					time.Sleep(100 * time.Microsecond)
+					dropped = st.AToB.Stalled.Load() + st.BToA.Stalled.Load()
+				}
+				b.ReportMetric(float64(received.Load())/b.Elapsed().Seconds(), "msgs/s")
+				b.ReportMetric(float64(dropped), "dropped")
+				cancel()
+				wg.Wait()
+			})
+		}
 	}
 }
 

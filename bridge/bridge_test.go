@@ -45,7 +45,7 @@ func send(t *testing.T, bus hub.Bus, ms ...hub.Message) {
 }
 
 func TestEachDirectionForwardsExactlyOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 		var st bridge.Stats
@@ -63,7 +63,7 @@ func TestEachDirectionForwardsExactlyOnce(t *testing.T) {
 }
 
 func TestFilterRewriteAndRefusalAreCounted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 		var st bridge.Stats
@@ -87,7 +87,7 @@ func TestFilterRewriteAndRefusalAreCounted(t *testing.T) {
 }
 
 func TestEqualPeriodicMessagesPassARingOfThreeThatEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x := hubtest.Open(t, h, "a", nil)
 		y := hubtest.Open(t, h, "b", nil)
@@ -111,7 +111,7 @@ func TestEqualPeriodicMessagesPassARingOfThreeThatEnds(t *testing.T) {
 }
 
 func TestOneWayRingEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x := hubtest.Open(t, h, "a", nil)
 		var ring bridge.Ring
@@ -126,11 +126,12 @@ func TestOneWayRingEnds(t *testing.T) {
 }
 
 func TestEchoIsNotForwardedButEqualMessagesAre(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
+		var st bridge.Stats
 		run(t, hubtest.Open(t, h, "a", nil), unmarked{hubtest.Open(t, h, "b", &hub.SubscriberOptions{OwnMessages: true})},
-			&bridge.Options{B: bridge.Side{Echo: time.Second}})
+			&bridge.Options{B: bridge.Side{Echo: time.Second}, Stats: &st})
 		for range 5 {
 			send(t, x, hub.Std(7))
 			hubtest.Want(t, y, hub.Std(7))
@@ -138,6 +139,26 @@ func TestEchoIsNotForwardedButEqualMessagesAre(t *testing.T) {
 		hubtest.WantNone(t, x)
 		send(t, y, hub.Std(7))
 		hubtest.Want(t, x, hub.Std(7))
+		synctest.Wait()
+		wantCounts(t, &st.BToA, bridge.Snapshot{Received: 6, Looped: 5, Forwarded: 1})
+	})
+}
+
+func TestAnEchoIsKnownThoughALaterMessageIsRefused(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
+		a, b := newFake(), newFake()
+		b.onSend = func(_ context.Context, m hub.Message) error {
+			if m.ID == 2 {
+				return hub.ErrInvalid
+			}
+			return nil
+		}
+		run(t, a, b, &bridge.Options{B: bridge.Side{Echo: time.Second}})
+		a.deliver(hub.Std(1), hub.Std(2))
+		synctest.Wait()
+		b.deliver(hub.Std(1), hub.Std(2))
+		synctest.Wait()
+		a.wantSent(t, hub.Std(2))
 	})
 }
 
@@ -151,7 +172,7 @@ func (u unmarked) Recv(ctx context.Context) (hub.Message, error) {
 }
 
 func TestAFailureNamesItsSideAndClosesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		a, b := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 		b.Close()
@@ -165,7 +186,7 @@ func TestAFailureNamesItsSideAndClosesNothing(t *testing.T) {
 }
 
 func TestRedialBacksOffAndStaleOrExcessMessagesAreDropped(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 		b := hubtest.Open(t, h, "b", nil)
@@ -198,7 +219,7 @@ func TestRedialBacksOffAndStaleOrExcessMessagesAreDropped(t *testing.T) {
 }
 
 func TestManyMessagesKeepTheirOrderWithoutLoss(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 		start(t, h, "a", "b", nil)

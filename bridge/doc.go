@@ -7,10 +7,23 @@
 //
 // Each direction keeps the order in which its messages were received. While the
 // other bus is connected nothing is dropped for want of room: a slow bus makes
-// the bridge wait, and with it the bus that it receives from. Two full hub
-// channels that so wait for each other would hang; there Send ends with
-// [hub.ErrStalled] after a second. That message is dropped, and until a Send
-// succeeds those that find the queue full: counted as Stalled, and logged.
+// the bridge wait, and with it the bus that it receives from.
+//
+// Two busy buses can so wait for each other, through the bridge: both its queues
+// are full, and both its sends wait for a bus that waits for the bridge to receive
+// from it. The bridge sees that, at once between hub channels, and after 10 ms of
+// standstill on other buses. Then it receives on, and the shorter of its queues
+// takes what that brings: more than [Options].Queue, but never more than 262144
+// messages (28 MiB). In practice that is about as much as the busy senders are
+// ahead, some thousands. A second later the memory is given back. Where messages
+// that old are worth nothing, set [Options].LifeSpan. Bridges that share a [Ring]
+// see such a circle through all of them.
+//
+// A message whose Send ends with [hub.ErrStalled] all the same is sent again, when
+// the bridge has received more from that bus. If it cannot, for the queue has grown
+// as far as it may, or the bus has nothing for it, and the message stalls again, it
+// is dropped, counted as Stalled and logged: that one, or as many as were received
+// at one go and wait for the room.
 //
 // When a side fails, what was received from it before is still sent. When ctx is
 // done, what is queued is not.
@@ -68,6 +81,7 @@
 //
 // A [*hub.Subscriber] is received from and sent to in batches. Between two of
 // them the bridge carries about as much as a loop of Recv and Send, and allocates
-// nothing. A message on its own takes longer than in such a loop, for it passes
-// two goroutines. See the benchmarks.
+// nothing. With both busy it carries in all at least half of what it does one way,
+// and allocates what its queues grow by. A message on its own takes longer than in
+// a loop, for it passes two goroutines. See the benchmarks.
 package bridge

@@ -23,6 +23,7 @@ func flood(t *testing.T, h *hub.Hub, name string) {
 }
 
 func TestRunUnderLoadEndsAtOnceWithItsContext(t *testing.T) {
+	defer bridge.Watch(t).Stop()
 	for _, o := range []bridge.Options{
 		{},
 		{Queue: 1},
@@ -53,7 +54,7 @@ func TestRunUnderLoadEndsAtOnceWithItsContext(t *testing.T) {
 }
 
 func TestRunEndsWhileABusMakesItWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, b := newFake(), newFake()
 		b.onSend = func(ctx context.Context, _ hub.Message) error { <-ctx.Done(); return ctx.Err() }
 		var st bridge.Stats
@@ -72,7 +73,7 @@ func TestRunEndsWhileABusMakesItWait(t *testing.T) {
 
 func TestClosingABusUnderLoadEndsRunAndNamesTheSide(t *testing.T) {
 	for i, name := range []string{"a", "b"} {
-		synctest.Test(t, func(t *testing.T) {
+		bridge.Bubble(t, func(t *testing.T) {
 			h := hubtest.New(t)
 			flood(t, h, "a")
 			sides := []*hub.Subscriber{hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)}
@@ -96,7 +97,7 @@ func TestClosingABusUnderLoadEndsRunAndNamesTheSide(t *testing.T) {
 }
 
 func TestAnErrorOfRecvEndsRunAndWhatCameBeforeIsSent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, b := newFake(), newFake()
 		b.onSend = func(context.Context, hub.Message) error { time.Sleep(4 * time.Second); return nil }
 		errLine := errors.New("drive.log:4: no frame")
@@ -115,7 +116,7 @@ func TestAnErrorOfRecvEndsRunAndWhatCameBeforeIsSent(t *testing.T) {
 
 // The last one is received, and still waits for room in the queue.
 func TestWhatWasReceivedIsSentAlsoWhenItsSideFailsToSend(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, b := newFake(), newFake()
 		a.onSend = func(context.Context, hub.Message) error { return errLost }
 		b.onSend = func(context.Context, hub.Message) error { time.Sleep(time.Second); return nil }
@@ -140,6 +141,7 @@ type endless struct{ *fake }
 func (endless) Recv(context.Context) (hub.Message, error) { return hub.Std(1), nil }
 
 func TestRunEndsThoughABusDeliversWithoutEnd(t *testing.T) {
+	defer bridge.Watch(t).Stop()
 	for _, off := range []bool{true, false} {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -163,7 +165,7 @@ func TestRunEndsThoughABusDeliversWithoutEnd(t *testing.T) {
 }
 
 func TestAfterAFailureRunWaitsFiveSecondsForABusThatTakesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, b := newFake(), newFake()
 		b.onSend = func(ctx context.Context, _ hub.Message) error { <-ctx.Done(); return ctx.Err() }
 		a.deliver(hub.Std(1), hub.Std(2))
@@ -182,7 +184,7 @@ func TestAfterAFailureRunWaitsFiveSecondsForABusThatTakesNothing(t *testing.T) {
 
 // Nobody is left to take anything, and the one that failed first is named.
 func TestWhenBothSidesFailRunReturnsTheFirstFailureAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, b := newFake(), newFake()
 		for _, f := range []*fake{a, b} {
 			f.onSend = func(ctx context.Context, _ hub.Message) error {
@@ -214,7 +216,7 @@ func TestWhenBothSidesFailRunReturnsTheFirstFailureAtOnce(t *testing.T) {
 }
 
 func TestABusThatOnlyListensFailsUnlessItsDirectionIsOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 		b := hubtest.Open(t, h, "b", &hub.SubscriberOptions{ListenOnly: true})

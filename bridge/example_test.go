@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/canhub-go/canhub/bridge"
 	"github.com/canhub-go/canhub/hub"
@@ -16,7 +17,7 @@ func Example() {
 	a, _ := h.Open("engine", nil)
 	b, _ := h.Open("diag", nil)
 
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	done := make(chan error)
 	go func() { done <- bridge.Run(ctx, a, b, nil) }()
 

@@ -3,8 +3,8 @@ package bridge
 import (
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
@@ -19,7 +19,7 @@ func TestAMemoryHoldsWhatAPlainListWould(t *testing.T) {
 		way   *way
 		note  *note
 	}
-	synctest.Test(t, func(t *testing.T) {
+	Bubble(t, func(t *testing.T) {
 		p := &memory{keep: time.Second}
 		var list []entry
 		ways := []*way{nil, {bus: "a"}, {bus: "b"}}
@@ -68,7 +68,7 @@ func TestAMemoryHoldsWhatAPlainListWould(t *testing.T) {
 
 // Even where the oldest note stays, those behind it that are gone do not pile up.
 func TestAMemoryIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	Bubble(t, func(t *testing.T) {
 		p := &memory{keep: time.Hour}
 		first, other := hub.Std(1), hub.Std(2)
 		p.expect(&first, nil)
@@ -85,7 +85,48 @@ func TestAMemoryIsBounded(t *testing.T) {
 	})
 }
 
+// Every frame has come another way.
+// Notes that are gone go with the next call, not when they would have lapsed.
+func TestAMemoryHoldsNoNoteOfWhatCame(t *testing.T) {
+	Bubble(t, func(t *testing.T) {
+		p := &memory{keep: time.Hour}
+		m := hub.Std(1)
+		for range 10 {
+			p.expect(&m, nil)
+		}
+		for range 10 {
+			p.take(&m)
+		}
+		p.take(&m)
+		if p.all != 0 || p.oldest != nil {
+			t.Errorf("the memory holds %d notes, want none", p.all)
+		}
+	})
+}
+
+func TestARingHoldsABoundedNumberOfWays(t *testing.T) {
+	defer Watch(t).Stop()
+	var r Ring
+	m := hub.Std(1)
+	first, last := r.join("first"), r.join("last")
+	way := r.arrived(first, &m)
+	for i := range 3 * maxWays {
+		r.arrived(r.join(strconv.Itoa(i)), &m)
+		if len(r.ways) > maxWays {
+			t.Fatalf("the ring holds %d ways, want at most %d", len(r.ways), maxWays)
+		}
+	}
+	last.expect(&m, way)
+	if got := r.arrived(last, &m); got.buses != 2 || !got.leadsTo("first") || !got.leadsTo("last") {
+		t.Errorf("the way is %+v, want the first and the last bus", got)
+	}
+	if r.arrived(first, &m) == way {
+		t.Error("the first way is still held")
+	}
+}
+
 func TestARingThatAllHaveLeftHoldsNothing(t *testing.T) {
+	defer Watch(t).Stop()
 	var r Ring
 	a, b, b2 := r.join("a"), r.join("b"), r.join("b")
 	m := hub.Std(1)
@@ -99,10 +140,36 @@ func TestARingThatAllHaveLeftHoldsNothing(t *testing.T) {
 	if r.arrived(a, &m) != w {
 		t.Error("equal ways are two")
 	}
-	for _, p := range []*memory{a, b, b2} {
-		r.leave(p)
+	r.leave(b2)
+	if len(r.sides["b"]) != 1 || r.sides["b"][0] != b {
+		t.Errorf("on b are %v, want the one that has not left", r.sides["b"])
 	}
+	r.leave(b)
+	r.arrived(a, &m)
+	r.leave(a)
 	if len(r.sides) != 0 || len(r.ways) != 0 {
 		t.Errorf("the ring holds %d buses and %d ways", len(r.sides), len(r.ways))
+	}
+}
+
+func TestRunLeavesItsRing(t *testing.T) {
+	defer Watch(t).Stop()
+	h := hub.New(nil)
+	defer h.Close()
+	a, err := h.Open("a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := h.Open("b", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Close() // so Run ends
+	var r Ring
+	if err := Run(t.Context(), a, b, &Options{Ring: &r, A: Side{Name: "a"}, B: Side{Name: "b"}}); err == nil {
+		t.Error("Run has returned no error")
+	}
+	if len(r.sides) != 0 || len(r.queues.queues) != 0 {
+		t.Errorf("the ring holds %v and %d queues", r.sides, len(r.queues.queues))
 	}
 }

@@ -18,7 +18,8 @@ type Options struct {
 	// AToB and BToA say what is forwarded.
 	AToB, BToA Direction
 	// Queue is how many messages of each direction wait for the other bus,
-	// beyond those that were received at one go with the latest of them.
+	// beyond those that were received at one go with the latest of them, and but
+	// for buses that wait for each other; see the package comment.
 	// 1 to 1048576. Default: 256.
 	Queue int
 	// LifeSpan is how long after its receipt by the bridge a message may still
@@ -55,8 +56,8 @@ type Side struct {
 	// does not.
 	Echo time.Duration
 	// Redial connects again after a failure. Its buses are closed by Run; the
-	// one given to Run is not. It must return when ctx is done. Default: nil, a
-	// failure ends Run.
+	// one given to Run is not. It must return when ctx is done. An error is logged,
+	// and after a pause it is called again. Default: nil, a failure ends Run.
 	Redial func(ctx context.Context) (hub.Bus, error)
 	// MinPause and MaxPause bound the pause before each Redial. It starts at
 	// MinPause, doubles each time, and starts over after a connection that lasted
@@ -105,8 +106,8 @@ func (o *Options) withDefaults() (Options, error) {
 	r.AToB.Filters = slices.Clone(r.AToB.Filters)
 	r.BToA.Filters = slices.Clone(r.BToA.Filters)
 	switch {
-	case r.Queue < 0 || r.Queue > 1<<20:
-		return r, fmt.Errorf("bridge: Queue %d: want 1 to %d, or 0 for 256", r.Queue, 1<<20)
+	case r.Queue < 0 || r.Queue > maxQueue:
+		return r, fmt.Errorf("bridge: Queue %d: want 1 to %d, or 0 for 256", r.Queue, maxQueue)
 	case r.HopLimit < 0 || r.HopLimit > 255:
 		return r, fmt.Errorf("bridge: HopLimit %d: want 1 to 255, or 0 for 16", r.HopLimit)
 	case r.LifeSpan < 0:

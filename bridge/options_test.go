@@ -13,6 +13,7 @@ import (
 )
 
 func TestAWrongOptionIsAnErrorThatNamesIt(t *testing.T) {
+	defer bridge.Watch(t).Stop()
 	ring := new(bridge.Ring)
 	nothing := bridge.Direction{Filters: []hub.Filter{{}, {StandardOnly: true, ExtendedOnly: true}}}
 	for _, c := range []struct {
@@ -27,6 +28,7 @@ func TestAWrongOptionIsAnErrorThatNamesIt(t *testing.T) {
 		{"bridge: SeenFor -1ns: negative", bridge.Options{SeenFor: -1}},
 		{`bridge: Ring with Names "" and "": want two different ones`, bridge.Options{Ring: ring}},
 		{`bridge: Ring with Names "x" and "": want two different ones`, bridge.Options{Ring: ring, A: bridge.Side{Name: "x"}}},
+		{`bridge: Ring with Names "" and "x": want two different ones`, bridge.Options{Ring: ring, B: bridge.Side{Name: "x"}}},
 		{`bridge: Ring with Names "x" and "x": want two different ones`,
 			bridge.Options{Ring: ring, A: bridge.Side{Name: "x"}, B: bridge.Side{Name: "x"}}},
 		{"bridge: A.Echo -1ns: negative", bridge.Options{A: bridge.Side{Echo: -1}}},
@@ -53,7 +55,7 @@ func TestAnyLimitOfAnOptionWorks(t *testing.T) {
 		{Queue: 1 << 20, HopLimit: 255, LifeSpan: math.MaxInt64},
 		{A: bridge.Side{Jitter: 1, MinPause: time.Hour}, B: bridge.Side{Echo: math.MaxInt64, MaxPause: 1}},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bridge.Bubble(t, func(t *testing.T) {
 			a, b := newFake(), newFake()
 			run(t, a, b, &o)
 			a.deliver(ids(1, 1000)...)
@@ -75,18 +77,22 @@ func TestFiltersSeeIdentifiersBeforeRewriteAndErrorFramesPassUnchanged(t *testin
 			return id + 1, !extended
 		},
 	}
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 		var st bridge.Stats
-		start(t, h, "a", "b", &bridge.Options{AToB: d, Stats: &st})
+		back := bridge.Direction{Filters: []hub.Filter{{ID: 0x30, Mask: 0x7FF}}}
+		start(t, h, "a", "b", &bridge.Options{AToB: d, BToA: back, Stats: &st})
 		synctest.Wait()
 		d.Filters[0].ID = 0x11 // of no consequence: Run has begun
+		back.Filters[0].ID = 0x31
 		rtr := hub.RTR(0x10, 4)
 		send(t, x, hub.Std(0x10, 1), hub.Std(0x11), hub.Ext(0x10), hub.Ext(0x20), hub.Std(0x20), errFrame, rtr)
 		rtr.ID, rtr.Flags = 0x11, rtr.Flags|hub.Extended
 		hubtest.Want(t, y, hub.Ext(0x11, 1), hub.Std(0x21), errFrame, rtr)
 		hubtest.WantNone(t, y)
+		send(t, y, hub.Std(0x31), hub.Std(0x30))
+		hubtest.Want(t, x, hub.Std(0x30))
 		if asked != 3 {
 			t.Errorf("Rewrite was called %d times, want 3", asked)
 		}
@@ -95,7 +101,7 @@ func TestFiltersSeeIdentifiersBeforeRewriteAndErrorFramesPassUnchanged(t *testin
 }
 
 func TestOffReceivesAndForwardsNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 		var st bridge.Stats
@@ -113,12 +119,15 @@ func TestOffReceivesAndForwardsNothing(t *testing.T) {
 }
 
 func TestADoneContextIsReturnedAsItIs(t *testing.T) {
+	defer bridge.Watch(t).Stop()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(&bridge.SideError{Side: "a"}) // a cause of somebody else's
 	a, b := newFake(), newFake()
 	a.deliver(hub.Std(1))
-	if err := bridge.Run(ctx, a, b, nil); err != context.Canceled {
+	var st bridge.Stats
+	if err := bridge.Run(ctx, a, b, &bridge.Options{Stats: &st}); err != context.Canceled {
 		t.Errorf("Run = %v, want context.Canceled", err)
 	}
 	b.wantSent(t)
+	wantCounts(t, &st.AToB, bridge.Snapshot{}) // nor is anything received
 }

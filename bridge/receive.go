@@ -13,12 +13,9 @@ func (s *side) receive(ctx context.Context) error {
 	s.refused = reporter{log: s.all.Logger, what: "bridge: rewritten message refused", side: s.name}
 	defer s.refused.end()
 	for {
-		var err error
-		if s.held, err = s.out.push(ctx, s.held); err != nil {
+		s.held = s.out.push(ctx, s.held)
+		if err := ctx.Err(); err != nil { // a receive would go on with what is queued
 			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err // a receive would go on with what is queued
 		}
 		batch, err := s.next(ctx)
 		if err != nil {
@@ -31,7 +28,7 @@ func (s *side) receive(ctx context.Context) error {
 		}
 		s.held = s.space[:0]
 		for i := range batch {
-			s.held = append(s.held, item{m: batch[i], at: at})
+			s.held = append(s.held, item{batch[i], about{at: at}})
 			if !s.judge(&s.held[len(s.held)-1]) {
 				s.held = s.held[:len(s.held)-1]
 			}
@@ -90,7 +87,7 @@ func (s *side) judge(it *item) bool {
 	}
 	if err := m.Validate(); err != nil {
 		s.received.Refused.Add(1)
-		s.refused.report(m, err)
+		s.refused.report(m, 1, err)
 		return false
 	}
 	if s.seen != nil {

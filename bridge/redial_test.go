@@ -35,7 +35,7 @@ func (d *dialer) dial(context.Context) (hub.Bus, error) {
 }
 
 func TestAMessageThatWasNotSentIsKeptAndSentOnceAfterReconnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, lost, next := newFake(), newFake(), newFake()
 		lost.onSend = func(_ context.Context, m hub.Message) error {
 			if m.ID == 2 {
@@ -43,7 +43,7 @@ func TestAMessageThatWasNotSentIsKeptAndSentOnceAfterReconnection(t *testing.T) 
 			}
 			return nil
 		}
-		d := dialer{buses: []*fake{next}}
+		d := dialer{buses: []*fake{nil, next}}
 		var st bridge.Stats
 		var log logBuffer
 		run(t, a, lost, &bridge.Options{Stats: &st, Logger: log.logger(), B: bridge.Side{Redial: d.dial}})
@@ -55,13 +55,14 @@ func TestAMessageThatWasNotSentIsKeptAndSentOnceAfterReconnection(t *testing.T) 
 		next.wantSent(t, hub.Ext(2), hub.Ext(3))
 		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 3, Forwarded: 3})
 		log.want(t, 1, "connection lost", "side=b", "line cut")
+		log.want(t, 1, "bridge: redial", "side=b", "nobody there")
 		log.want(t, 1, "connected again", "side=b")
 	})
 }
 
 // The side that receives is lost while what it received waits for the other.
 func TestWhatWasReceivedSurvivesTheLossOfItsSide(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x := hubtest.Open(t, h, "a", nil)
 		a, b := hubtest.Open(t, h, "a", nil), newFake()
@@ -85,7 +86,7 @@ func TestWhatWasReceivedSurvivesTheLossOfItsSide(t *testing.T) {
 
 func TestWhileABusIsAwayTheOldestMessagesAreDropped(t *testing.T) {
 	for _, queue := range []int{1, 3, 100} {
-		synctest.Test(t, func(t *testing.T) {
+		bridge.Bubble(t, func(t *testing.T) {
 			a, lost, next := newFake(), newFake(), newFake()
 			d := dialer{buses: []*fake{next}}
 			var st bridge.Stats
@@ -106,7 +107,7 @@ func TestWhileABusIsAwayTheOldestMessagesAreDropped(t *testing.T) {
 
 // As above, but they come in batches, which may be longer than the queue.
 func TestABatchLongerThanTheQueueOverflowsToo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		x := hubtest.Open(t, h, "a", nil)
 		lost, next := newFake(), newFake()
@@ -124,7 +125,7 @@ func TestABatchLongerThanTheQueueOverflowsToo(t *testing.T) {
 }
 
 func TestStaleMessagesAreNotFlushedOnReconnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, lost, next := newFake(), newFake(), newFake()
 		d := dialer{buses: []*fake{next}}
 		var st bridge.Stats
@@ -141,8 +142,30 @@ func TestStaleMessagesAreNotFlushedOnReconnection(t *testing.T) {
 	})
 }
 
+func TestARedialThatReturnsNothingHasFailed(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
+		a, lost, next := newFake(), newFake(), newFake()
+		tries := 0
+		var log logBuffer
+		run(t, a, lost, &bridge.Options{Logger: log.logger(), B: bridge.Side{MinPause: time.Second,
+			Redial: func(context.Context) (hub.Bus, error) {
+				if tries++; tries < 3 {
+					return nil, nil
+				}
+				return next, nil
+			}}})
+		lost.fail(errLost)
+		time.Sleep(6 * time.Second) // at 1 and 3 s
+		log.want(t, 2, "bridge: redial", "side=b", "neither a bus nor an error")
+		a.deliver(hub.Std(1))
+		time.Sleep(time.Second) // 7 s
+		synctest.Wait()
+		next.wantSent(t, hub.Std(1))
+	})
+}
+
 func TestThePauseGrowsAndStartsOverAfterALongConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		first, short, long, last := newFake(), newFake(), newFake(), newFake()
 		d := dialer{began: time.Now(), buses: []*fake{nil, nil, nil, nil, short, long, nil, last}}
 		run(t, newFake(), first, &bridge.Options{
@@ -171,7 +194,7 @@ func TestPausesAre100MillisecondsTo30SecondsByDefault(t *testing.T) {
 		{bridge.Side{MinPause: time.Minute}, time.Minute, time.Minute},
 		{bridge.Side{MaxPause: 10 * time.Millisecond}, 10 * time.Millisecond, 10 * time.Millisecond},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		bridge.Bubble(t, func(t *testing.T) {
 			first := newFake()
 			d := dialer{began: time.Now()}
 			c.side.Redial = d.dial
@@ -191,7 +214,7 @@ func TestPausesAre100MillisecondsTo30SecondsByDefault(t *testing.T) {
 }
 
 func TestJitterShortensPausesByItsFractionAtMost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		first := newFake()
 		d := dialer{began: time.Now()}
 		run(t, first, newFake(), &bridge.Options{
@@ -214,7 +237,7 @@ func TestJitterShortensPausesByItsFractionAtMost(t *testing.T) {
 }
 
 func TestRunClosesWhatItDialledOnceAndNothingElse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, b := newFake(), newFake()
 		lost, last := newFake(), newFake()
 		lastA := newFake()
@@ -246,7 +269,7 @@ func TestRunClosesWhatItDialledOnceAndNothingElse(t *testing.T) {
 }
 
 func TestADialledBusIsClosedWhenTheOtherSideEndsRun(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, b, next := newFake(), newFake(), newFake()
 		d := dialer{buses: []*fake{next}}
 		done := make(chan error, 1)
@@ -263,7 +286,7 @@ func TestADialledBusIsClosedWhenTheOtherSideEndsRun(t *testing.T) {
 
 func TestRunEndsWhileItPausesOrDials(t *testing.T) {
 	for _, wait := range []time.Duration{500 * time.Millisecond, 2 * time.Second} {
-		synctest.Test(t, func(t *testing.T) {
+		bridge.Bubble(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			b := newFake()
 			b.fail(errLost)
@@ -284,7 +307,7 @@ func TestRunEndsWhileItPausesOrDials(t *testing.T) {
 
 // A bus that was away has not received what was expected to arrive there.
 func TestWhatWasSentOnALostConnectionIsNotExpectedOnTheNext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, lost, next := newFake(), newFake(), newFake()
 		d := dialer{buses: []*fake{next}}
 		run(t, a, lost, &bridge.Options{B: bridge.Side{Redial: d.dial, Echo: time.Hour}})
@@ -299,7 +322,7 @@ func TestWhatWasSentOnALostConnectionIsNotExpectedOnTheNext(t *testing.T) {
 }
 
 func TestABusThatWasStalledAndIsBackLosesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, lost, next := newFake(), newFake(), newFake()
 		lost.onSend = func(_ context.Context, m hub.Message) error {
 			if m.ID == 1 {
@@ -321,7 +344,7 @@ func TestABusThatWasStalledAndIsBackLosesNothing(t *testing.T) {
 }
 
 func TestABusThatGoesAwayNoLongerKeepsTheBridgeFromReceiving(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, lost := newFake(), newFake()
 		lost.onSend = func(context.Context, hub.Message) error { <-lost.failed; return lost.err }
 		var d dialer

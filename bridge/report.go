@@ -17,9 +17,10 @@ type reporter struct {
 	n    uint64 // messages since it was told
 }
 
-// report counts m, and logs it if it is time for that.
-func (r *reporter) report(m *hub.Message, err error) {
-	r.n++
+// report counts n messages, of which m is the first, and logs it if it is time
+// for that.
+func (r *reporter) report(m *hub.Message, n int, err error) {
+	r.n += uint64(n)
 	if !r.told.Now() {
 		return
 	}

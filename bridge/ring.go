@@ -15,17 +15,21 @@ const (
 	// how many a bridge knows for [Options].SeenFor or [Side].Echo. Of more it
 	// forgets the oldest.
 	RingNotes = 1 << 16
+	// maxWays bounds the table of ways. A full mesh of buses has exponentially many.
+	maxWays = 1 << 12
 )
 
 // A Ring tells bridges in one process which way a frame took. The zero value is
 // ready; any number of [Run] share it. It has no goroutine and needs no Close.
 type Ring struct {
+	queues mesh // of all bridges
+
 	mu    sync.Mutex           // held for a map operation, never across a wait
 	sides map[string][]*memory // on the bus of that name; the slices never change
-	ways  map[way]*way         // one for each that there is
+	ways  map[way]*way         // so that a message need not allocate its own
 }
 
-// A way is the buses that a frame has been on. Equal ways of a Ring are one.
+// A way is the buses that a frame has been on. It never changes.
 type way struct {
 	bus    string
 	before *way // or nil
@@ -91,6 +95,9 @@ func (r *Ring) arrived(p *memory, m *hub.Message) *way {
 	defer r.mu.Unlock()
 	known := r.ways[w]
 	if known == nil {
+		if len(r.ways) >= maxWays { // those in use stay with who uses them
+			clear(r.ways)
+		}
 		known = &way{w.bus, w.before, w.buses} // not &w: that would put each w on the heap
 		r.ways[w] = known
 	}

@@ -16,7 +16,7 @@ func TestAMessagePassesAsManyBridgesAsTheHopLimitSays(t *testing.T) {
 		if limit == 0 {
 			continue
 		}
-		synctest.Test(t, func(t *testing.T) {
+		bridge.Bubble(t, func(t *testing.T) {
 			h := hubtest.New(t)
 			names := []string{"a", "b", "c", "d", "e"}
 			nodes := map[string]*hub.Subscriber{}
@@ -74,7 +74,7 @@ func TestARingExpectsAFrameForTenSeconds(t *testing.T) {
 		after     time.Duration
 		forwarded bool
 	}{{bridge.RingMemory - 1, false}, {bridge.RingMemory, true}} {
-		synctest.Test(t, func(t *testing.T) {
+		bridge.Bubble(t, func(t *testing.T) {
 			w := newTwoWays(t)
 			w.at.SetFilters(hub.Filter{ID: 2, Mask: 0x7FF}) // let it miss the frame
 			send(t, w.in, hub.Std(1))
@@ -94,7 +94,7 @@ func TestARingExpectsAFrameForTenSeconds(t *testing.T) {
 }
 
 func TestARingExpectsNoMoreFramesThanRingNotes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		w := newTwoWays(t)
 		w.at.SetFilters(hub.Filter{ID: 0x7FF, Mask: 0x7FF, StandardOnly: true})
 		const n = bridge.RingNotes + 2
@@ -114,7 +114,7 @@ func TestARingExpectsNoMoreFramesThanRingNotes(t *testing.T) {
 }
 
 func TestAFrameThatWasRefusedIsNotExpected(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		h := hubtest.New(t)
 		node, out := hubtest.Open(t, h, "b", nil), hubtest.Open(t, h, "a2", nil)
 		var ring bridge.Ring
@@ -135,7 +135,7 @@ func TestAFrameThatWasRefusedIsNotExpected(t *testing.T) {
 // Three bridges, each as if in a process of its own: they share nothing.
 func TestSeenForEndsARingOfProcesses(t *testing.T) {
 	for _, back := range []bridge.Direction{{}, {Off: true}} {
-		synctest.Test(t, func(t *testing.T) {
+		bridge.Bubble(t, func(t *testing.T) {
 			h := hubtest.New(t)
 			x := hubtest.Open(t, h, "a", nil)
 			nodes := []*hub.Subscriber{hubtest.Open(t, h, "b", nil), hubtest.Open(t, h, "c", nil)}
@@ -165,24 +165,24 @@ func TestSeenForEndsARingOfProcesses(t *testing.T) {
 }
 
 func TestAFrameThatWasSeenIsKnownAsItCameAndAsItWent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		a, b := newFake(), newFake()
 		var st bridge.Stats
 		run(t, a, b, &bridge.Options{SeenFor: time.Second, Stats: &st,
 			AToB: bridge.Direction{Rewrite: func(id uint32, x bool) (uint32, bool) { return id + 1, x }}})
-		a.deliver(hub.Std(1), hub.Std(1), hub.Std(1, 0))
+		a.deliver(hub.Std(1), hub.Std(1), hub.Std(1, 0), hub.Std(1, 5))
 		synctest.Wait()
 		b.deliver(hub.Std(2), hub.Std(1), hub.Std(7))
 		time.Sleep(time.Second - 1)
 		a.deliver(hub.Std(1))
 		synctest.Wait()
-		b.wantSent(t, hub.Std(2), hub.Std(2, 0))
+		b.wantSent(t, hub.Std(2), hub.Std(2, 0), hub.Std(2, 5))
 		a.wantSent(t, hub.Std(7))
 		time.Sleep(time.Nanosecond)
 		a.deliver(hub.Std(1))
 		synctest.Wait()
-		b.wantSent(t, hub.Std(2), hub.Std(2, 0), hub.Std(2))
-		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 5, Forwarded: 3, Looped: 2})
+		b.wantSent(t, hub.Std(2), hub.Std(2, 0), hub.Std(2, 5), hub.Std(2))
+		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 6, Forwarded: 4, Looped: 2})
 		wantCounts(t, &st.BToA, bridge.Snapshot{Received: 3, Forwarded: 1, Looped: 2})
 	})
 }

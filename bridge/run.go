@@ -42,7 +42,12 @@ func Run(ctx context.Context, a, b hub.Bus, o *Options) error {
 		return err
 	}
 	st := opts.Stats
-	toA, toB := newQueue(opts.Queue, &st.BToA), newQueue(opts.Queue, &st.AToB)
+	queues, nameA, nameB := new(mesh), "a", "b"
+	if opts.Ring != nil {
+		queues, nameA, nameB = &opts.Ring.queues, opts.A.Name, opts.B.Name
+	}
+	toA, toB := queues.join(nameA, nameB, opts.Queue, &st.BToA, &st.AToB)
+	defer toA.leave()
 	var seen *memory
 	if opts.SeenFor > 0 {
 		seen = &memory{keep: opts.SeenFor}
@@ -60,7 +65,7 @@ func Run(ctx context.Context, a, b hub.Bus, o *Options) error {
 		wg.Go(func() {
 			if err := s.run(inner); err != nil {
 				failed.CompareAndSwap(nil, &SideError{s.name, err})
-				s.in.setAway(true)
+				s.in.setAway()
 				s.out.finish(inner, s.held)
 				cancel(failed.Load())
 			}

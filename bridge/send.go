@@ -8,9 +8,6 @@ import (
 	"github.com/canhub-go/canhub/hub"
 )
 
-// maxBatch bounds what is sent at once, and so what it is copied to.
-const maxBatch = 256
-
 // send sends what the other side has received, until an error. The messages that
 // could not be sent stay in the queue.
 func (s *side) send(ctx context.Context) error {
@@ -19,25 +16,28 @@ func (s *side) send(ctx context.Context) error {
 	defer refused.end()
 	stalls := reporter{log: s.all.Logger, what: "bridge: the buses wait for each other: message dropped", side: s.name}
 	defer stalls.end()
-	stalled := false
-	defer func() { stalls.n += s.in.setStalled(false) }()
+	stalled := false // the last one was, and is sent again
 	for {
-		items, err := s.in.front(ctx)
+		msgs, abouts, err := s.in.front(ctx)
 		if err != nil {
 			return err
 		}
-		if n := s.stale(items); n > 0 {
+		if n := s.stale(abouts); n > 0 {
 			s.sent.Stale.Add(uint64(n))
 			s.in.drop(n)
 			alone = max(0, alone-n)
 			continue
 		}
 		if s.batches == nil || alone > 0 {
-			items = items[:1]
+			msgs = msgs[:1]
 		}
-		items = items[:min(len(items), maxBatch)]
-		s.expect(items)
-		err = s.put(ctx, items)
+		n := len(msgs)
+		s.expect(msgs, abouts)
+		if n == 1 {
+			err = s.bus.Send(ctx, msgs[0])
+		} else {
+			err = s.batches.SendBatch(ctx, msgs)
+		}
 		if err != nil {
 			for _, n := range s.notes {
 				n.revoke()
@@ -45,66 +45,52 @@ func (s *side) send(ctx context.Context) error {
 		}
 		switch {
 		case err == nil:
-			s.sent.Forwarded.Add(uint64(len(items)))
-			if stalled {
-				stalled = false
-				stalls.n += s.in.setStalled(false)
-			}
+			s.sent.Forwarded.Add(uint64(n))
+			stalled = false
 		case errors.Is(err, hub.ErrStalled):
-			stalled = true
-			stalls.n += s.in.setStalled(true)
-			items = items[:1]
-			s.sent.Stalled.Add(1)
-			stalls.report(&items[0].m, err)
+			if n = min(n, s.in.stalled(stalled)); n == 0 {
+				stalled = true
+				continue
+			}
+			stalled = false
+			s.sent.Stalled.Add(uint64(n))
+			stalls.report(&msgs[0], n, err)
 		case !errors.Is(err, hub.ErrInvalid) && !errors.Is(err, errors.ErrUnsupported):
 			return err
-		case len(items) > 1:
-			alone = len(items)
+		case n > 1:
+			alone = n
 			continue
 		default:
 			s.sent.Refused.Add(1)
-			refused.report(&items[0].m, err)
+			refused.report(&msgs[0], 1, err)
 		}
-		s.in.drop(len(items))
-		alone = max(0, alone-len(items))
+		s.in.drop(n)
+		alone = max(0, alone-n)
 	}
 }
 
-// stale returns how many of the first items are older than LifeSpan.
-func (s *side) stale(items []item) (n int) {
+// stale returns how many of the first messages are older than LifeSpan.
+func (s *side) stale(abouts []about) (n int) {
 	if s.all.LifeSpan == 0 {
 		return 0
 	}
 	now := time.Since(s.began)
-	for n < len(items) && now-items[n].at > s.all.LifeSpan {
+	for n < len(abouts) && now-abouts[n].at > s.all.LifeSpan {
 		n++
 	}
 	return n
 }
 
-// put sends all items or none.
-func (s *side) put(ctx context.Context, items []item) error {
-	if len(items) == 1 {
-		return s.bus.Send(ctx, items[0].m)
-	}
-	s.batch = s.batch[:0]
-	for i := range items {
-		s.batch = append(s.batch, items[i].m)
-	}
-	return s.batches.SendBatch(ctx, s.batch)
-}
-
-// expect takes note that items will be on this bus, before they are, for others
-// may receive them before put returns.
-func (s *side) expect(items []item) {
+// expect takes note that messages will be on this bus, before they are, for
+// others may receive them before the send returns.
+func (s *side) expect(msgs []hub.Message, abouts []about) {
 	s.notes = s.notes[:0]
-	for i := range items {
-		it := &items[i]
+	for i := range msgs {
 		if s.port != nil {
-			s.notes = s.all.Ring.expect(s.port, &it.m, it.way, s.notes)
+			s.notes = s.all.Ring.expect(s.port, &msgs[i], abouts[i].way, s.notes)
 		}
 		if s.echo != nil {
-			s.notes = append(s.notes, s.echo.expect(&it.m, nil))
+			s.notes = append(s.notes, s.echo.expect(&msgs[i], nil))
 		}
 	}
 }

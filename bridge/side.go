@@ -2,12 +2,15 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
 )
+
+var errNoBus = errors.New("bridge: Redial returned neither a bus nor an error")
 
 // A side is one of the two buses while Run works. Per connection it has two
 // goroutines, one that receives and one that sends.
@@ -38,7 +41,6 @@ type side struct {
 	refused reporter
 
 	// Of the one that sends.
-	batch []hub.Message
 	notes []*note // for what is being sent
 }
 
@@ -58,7 +60,7 @@ func (s *side) run(ctx context.Context) error {
 			return err
 		}
 		s.all.Logger.Warn("bridge: connection lost", "side", s.name, "err", err)
-		s.in.setAway(true)
+		s.in.setAway()
 		if time.Since(began) >= s.opts.MaxPause {
 			pause = s.opts.MinPause
 		}
@@ -73,13 +75,15 @@ func (s *side) run(ctx context.Context) error {
 				return nil
 			}
 			bus, err := s.opts.Redial(ctx)
+			if bus == nil && err == nil {
+				err = errNoBus
+			}
 			if err == nil {
 				s.bus, dialled = bus, true
 				break
 			}
 			s.all.Logger.Warn("bridge: redial", "side", s.name, "err", err)
 		}
-		s.in.setAway(false)
 		s.all.Logger.Info("bridge: connected again", "side", s.name)
 	}
 }
@@ -88,6 +92,7 @@ func (s *side) run(ctx context.Context) error {
 // earlier connection expected to receive will not come on this one.
 func (s *side) connected(ctx context.Context) error {
 	s.batches, _ = s.bus.(*hub.Subscriber)
+	s.in.setConnected(s.batches != nil)
 	if s.opts.Echo > 0 {
 		s.echo = &memory{keep: s.opts.Echo}
 	}

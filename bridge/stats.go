@@ -15,7 +15,7 @@ type Counts struct {
 	Stale     atomic.Uint64 // older than LifeSpan
 	Refused   atomic.Uint64 // invalid when rewritten, or not carried by the other bus
 	Overflow  atomic.Uint64 // dropped for newer ones while the other bus was away
-	Stalled   atomic.Uint64 // dropped when the two buses waited for each other
+	Stalled   atomic.Uint64 // dropped when the two buses waited for each other and no queue could grow
 }
 
 // A Snapshot is what [Counts] were at one time. Received is the sum of all

