@@ -113,9 +113,12 @@ func (c *channel) run() {
 // late reports whether anybody is late.
 func (o *owner) late() bool { return len(o.members.late.list) > 0 }
 
-// receive takes what is in the inbox, unless somebody gets late.
+// receive takes what is in the inbox, unless somebody gets late. It waits if there
+// is nothing else to do.
 func (o *owner) receive() {
-	o.take(<-o.in)
+	if o.held.n == 0 && o.held.request == nil && len(o.pieces) == 0 {
+		o.take(<-o.in)
+	}
 	for n := 0; n < maxRound && len(o.in) > 0 && !o.late(); n++ { // nobody else receives: it is there
 		o.take(<-o.in)
 	}
@@ -140,7 +143,7 @@ func (o *owner) wait() {
 		late.serveAll(now)
 	}
 	if !o.late() {
-		o.proceed()
+		o.report()
 	}
 }
 

@@ -148,15 +148,24 @@ func (r *receiver) tellGap() *Message {
 // wait returns nil when there is something left of a batch, or a gap to tell.
 // Under DropOldest it takes up to most messages: the others can still be dropped.
 func (r *receiver) wait(ctx context.Context, most int) error {
+	done := ctx.Done()
 	for {
-		if ready, err := r.look(most); ready || err != nil {
+		if ready, err := r.have(); ready || err != nil {
 			return err
 		}
-		done := ctx.Done()
-		if done == nil { // much the cheapest way to wait
+		if done == nil && !r.wantsGaps && r.box == nil {
+			// Nothing to select on and nothing to compare: much the cheapest way to wait.
 			b, open := <-r.out.c
-			r.fromPipe(b, open)
+			if !r.fromPipe(b, open) {
+				return ErrClosed
+			}
+			if r.pos < len(r.batch) && r.alerts.Load() == 0 {
+				return nil
+			}
 			continue
+		}
+		if ready, err := r.look(most); ready || err != nil {
+			return err
 		}
 		select {
 		case b, open := <-r.out.c:
@@ -170,20 +179,26 @@ func (r *receiver) wait(ctx context.Context, most int) error {
 	}
 }
 
-// look is wait without waiting: it reports whether it has found something. The
-// error is [ErrClosed] when nothing will come any more.
-func (r *receiver) look(most int) (ready bool, err error) {
-	for {
-		if alerts := r.alerts.Load(); alerts&alertClosed != 0 {
+// have reports whether there is something left, after what has to be looked at
+// first. The error is [ErrClosed] when nothing will come any more.
+func (r *receiver) have() (bool, error) {
+	if alerts := r.alerts.Load(); alerts&^alertFeed != 0 {
+		if alerts&alertClosed != 0 {
 			r.set(nil)
 			r.gap, r.held, r.lent = false, hold{}, nil
 			return false, ErrClosed
-		} else if alerts&alertFilters != 0 {
-			r.alerts.And(^uint32(alertFilters))
-			r.refilter()
 		}
-		if r.pos < len(r.batch) || r.gap {
-			return true, nil
+		r.alerts.And(^uint32(alertFilters))
+		r.refilter()
+	}
+	return r.pos < len(r.batch) || r.gap, nil
+}
+
+// look is wait without waiting: it reports whether it has found something.
+func (r *receiver) look(most int) (ready bool, err error) {
+	for {
+		if ready, err := r.have(); ready || err != nil {
+			return ready, err
 		}
 		offered := uint32(r.offered.Load())
 		if r.box != nil {
