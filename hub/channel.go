@@ -116,7 +116,11 @@ func (o *owner) late() bool { return len(o.members.late.list) > 0 }
 // receive takes what is in the inbox, unless somebody gets late. It waits if there
 // is nothing else to do.
 func (o *owner) receive() {
-	if o.held.n == 0 && o.held.request == nil && len(o.pieces) == 0 {
+	switch {
+	case len(o.pieces) > 0: // they come before all that is held, and that before the inbox
+		o.proceed()
+		return
+	case o.held.n == 0 && o.held.request == nil:
 		o.take(<-o.in)
 	}
 	for n := 0; n < maxRound && len(o.in) > 0 && !o.late(); n++ { // nobody else receives: it is there

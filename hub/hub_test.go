@@ -1699,3 +1699,84 @@ func TestATagTravelsWithItsMessage(t *testing.T) {
 		}
 	})
 }
+
+// A batch that is longer than what travels in one piece arrives whole and in a row,
+// also where receivers have little room and others send at the same time.
+func TestLongBatchesArriveInARowBetweenOthers(t *testing.T) {
+	const senders, rounds, long = 3, 40, 700
+	bothWays(t, func(t *testing.T, h *hub.Hub) {
+		ctx := soon(t)
+		const total = senders * rounds * (long + 1)
+		var wg sync.WaitGroup
+		for i := range 4 {
+			s := openOn(t, h, "can0", &hub.SubscriberOptions{Queue: []int{1, 7, 256, 1000}[i]})
+			wg.Go(func() {
+				for n := uint64(1); n <= total; {
+					msgs, err := s.RecvBatch(ctx)
+					if err != nil {
+						t.Errorf("receiver %d, behind message %d of %d: %v", i, n-1, total, err)
+						return
+					}
+					for _, m := range msgs {
+						if m.Seq != n {
+							t.Errorf("receiver %d: message %d, want %d", i, m.Seq, n)
+							return
+						}
+						n++
+					}
+				}
+			})
+		}
+		watch := openOn(t, h, "can0", &hub.SubscriberOptions{Queue: 50})
+		wg.Go(func() {
+			var next [senders]int
+			inRow := 0 // of a batch, still to come
+			last := 0
+			for range total {
+				m, err := watch.Recv(ctx)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				k, n := numberOf(m)
+				if n != next[k] {
+					t.Errorf("message %d of sender %d, want %d", n, k, next[k])
+					return
+				}
+				next[k]++
+				if inRow > 0 && k != last {
+					t.Errorf("a message of sender %d in a batch of sender %d", k, last)
+					return
+				}
+				if last = k; n%(long+1) == 0 { // alone, and then the batch
+					inRow = 0
+				} else if inRow == 0 {
+					inRow = long - 1
+				} else {
+					inRow--
+				}
+			}
+		})
+		for k := range senders {
+			s := openOn(t, h, "can0", deaf())
+			wg.Go(func() {
+				for r := range rounds {
+					first := r * (long + 1)
+					if err := s.Send(ctx, msgOf(k, first)); err != nil {
+						t.Error(err)
+						return
+					}
+					var batch []hub.Message
+					for i := range long {
+						batch = append(batch, msgOf(k, first+1+i))
+					}
+					if err := s.SendBatch(ctx, batch); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
