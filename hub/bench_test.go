@@ -91,6 +91,18 @@ func recvC(s *hub.Subscriber) (int, uint64) {
 	return 1, m.Seq
 }
 
+// selectBatches receives as a select loop does that can be ended.
+func selectBatches(s *hub.Subscriber) (int, uint64) {
+	select {
+	case msgs := <-s.Batches():
+		return len(msgs), msgs[len(msgs)-1].Seq
+	case <-never:
+		panic("never")
+	}
+}
+
+var never = make(chan struct{})
+
 func benchHub(b *testing.B, subscribers int, receive func(*hub.Subscriber) (int, uint64), send func(*hub.Subscriber, hub.Message)) {
 	h := hub.New(nil)
 	defer h.Close()
@@ -129,9 +141,13 @@ func BenchmarkSendC(b *testing.B) {
 	})
 }
 
-func BenchmarkSendBatchRecvBatch(b *testing.B) {
+func BenchmarkSendBatchRecvBatch(b *testing.B) { benchSendBatch(b, recvBatch) }
+
+func BenchmarkSendBatchBatches(b *testing.B) { benchSendBatch(b, selectBatches) }
+
+func benchSendBatch(b *testing.B, receive func(*hub.Subscriber) (int, uint64)) {
 	benchSubscribers(b, func(b *testing.B, subscribers int) {
-		benchHub(b, subscribers, recvBatch, func(tx *hub.Subscriber, m hub.Message) {
+		benchHub(b, subscribers, receive, func(tx *hub.Subscriber, m hub.Message) {
 			msgs := make([]hub.Message, 64)
 			for i := range msgs {
 				msgs[i] = m

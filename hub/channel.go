@@ -272,6 +272,8 @@ func (o *owner) apply(r *request) {
 		r.member.use(r.filters)
 	case askLeave:
 		o.members.remove(r.member)
+	case askSync:
+		r.reply <- nil
 	}
 }
 

@@ -19,7 +19,7 @@ type feed struct {
 	lend, back chan struct{}
 	free       chan struct{}
 
-	ending   <-chan struct{} // closed when the hub closes; run's: nil once it knows
+	ending   <-chan struct{} // closed when the channel has put its last into the queue; run's: nil once it knows
 	patience *time.Timer     // run's, from then on
 
 	got Message // the reader's: what recv returned last
@@ -108,6 +108,12 @@ func (f *feed) hand() bool {
 	}
 	if r.gap {
 		rest = []Message{*r.gapFrame()}
+	}
+	select { // much cheaper than with all there is
+	case f.batches <- rest:
+		f.handed(len(rest))
+		return true
+	default:
 	}
 	var impatient <-chan time.Time
 	if f.patience != nil {

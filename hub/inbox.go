@@ -44,7 +44,7 @@ type request struct {
 	member  *member
 	filters *filterSet    // of askJoin and askRefilter: those of its time
 	pieces  []span        // of askMore: behind those of the envelope
-	reply   chan []string // of askReport: who has not got the message; room for one
+	reply   chan []string // of askReport and askSync, who has not got the message; room for one
 	done    *atomic.Bool  // of askTick: set by the channel when it has delivered the message
 	until   uint64        // of askTick, the channel's: how many messages it has then delivered
 	below   *request      // in inbox.posted
@@ -60,6 +60,7 @@ const (
 	askJoin                        // for a new member
 	askLeave                       // to let go of one that closes
 	askRefilter                    // to use new filters
+	askSync                        // to reply when it has come here
 	askSeal                        // nothing: it fills the inbox when nothing may be sent any more
 )
 

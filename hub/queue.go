@@ -32,8 +32,8 @@ type queue struct {
 	// The pipe then only carries empty batches, which say that there is something.
 	box chan backlog
 
-	// Counters that others read. Only the channel writes the first three,
-	// only the receiver the others.
+	// Counters that others read. Only the channel writes the first three, only the
+	// receiver the others, but for what hand gives it.
 	offered   atomic.Uint64 // given or dropped; counted when that is done
 	dropped   atomic.Uint64
 	lostAt    atomic.Int64  // the Timestamp of the latest one dropped
@@ -54,8 +54,17 @@ type queue struct {
 	// was received. Never closed.
 	stall chan struct{}
 
+	// The latest filters, anybody's.
+	filters atomic.Pointer[filterSet]
+
 	// The buffer of C, or nil. What is in it counts as queued still.
 	ahead atomic.Pointer[chan Message]
+
+	// The chan of Batches, or nil. While the queue is empty, the channel hands a
+	// batch to a reader that waits there without the detour over the feed. The slab of
+	// the latest is its to give back when it has handed over the next.
+	direct atomic.Pointer[chan []Message]
+	lent   *slab
 }
 
 // lateness is that of a subscriber under Block for whose room the channel waits.
@@ -118,6 +127,9 @@ func (q *queue) buffered() int {
 func (q *queue) offer(p span, set uint32) (dropped int) {
 	b := batch{span: p, set: set}
 	p.slab.share()
+	if direct := q.direct.Load(); direct != nil && q.hand(*direct, b) {
+		return 0
+	}
 	if q.policy == DropOldest {
 		q.pushLatest(b)
 		return 0
@@ -138,6 +150,27 @@ func (q *queue) offer(p span, set uint32) (dropped int) {
 	}
 	q.waiting = append(q.waiting, b)
 	return 0
+}
+
+// hand gives b to a reader that waits, if nothing is queued before it.
+func (q *queue) hand(out chan<- []Message, b batch) bool {
+	if q.taken.Load() != q.given || len(q.waiting) > 0 || q.filters.Load().number != b.set {
+		return false
+	}
+	select {
+	case out <- b.messages():
+	default:
+		return false
+	}
+	if q.lent != nil {
+		q.lent.giveBack(1)
+	}
+	q.lent = b.slab
+	q.ord += b.n
+	q.given += uint64(b.n)
+	q.offered.Add(uint64(b.n))
+	q.taken.Add(uint64(b.n))
+	return true
 }
 
 // refuses reports whether a message that finds no room is dropped.

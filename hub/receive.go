@@ -119,7 +119,7 @@ const errTwoFeeds = "hub: C and Batches called on one subscriber"
 
 // startFeed makes the feed, unless another call is quicker.
 func (s *Subscriber) startFeed(batches bool) *feed {
-	f := newFeed(&s.receiver, s.channel.quit)
+	f := newFeed(&s.receiver, s.left)
 	if !s.workers.enter() { // closed: what there is fits into one chan
 		f.holdAll(batches)
 		s.alerts.Or(alertFeed)
@@ -144,6 +144,9 @@ func (s *Subscriber) startFeed(batches bool) *feed {
 	}
 	s.keepLent = batches
 	s.queue.ahead.Store(&f.singles)
+	if batches && s.policy != DropOldest && !s.wantsGaps {
+		s.queue.direct.Store(&f.batches)
+	}
 	s.alerts.Or(alertFeed)
 	go f.run(&s.workers) // Close and the hub's Close wait for workers
 	return f

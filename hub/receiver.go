@@ -11,9 +11,7 @@ type receiver struct {
 	queue
 	wantsGaps bool // ErrorFrames
 
-	// Of everybody: what a receive call must look at first, and the latest filters.
-	alerts  atomic.Uint32
-	filters atomic.Pointer[filterSet]
+	alerts atomic.Uint32 // of everybody: what a receive call must look at first
 
 	// Of who receives.
 	out      *pipe

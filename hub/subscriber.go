@@ -66,6 +66,12 @@ func (s *Subscriber) SetFilters(filters ...Filter) {
 	s.alerts.Or(alertFilters)
 	s.channel.ask(&request{kind: askRefilter, member: &s.member, filters: set})
 	s.lookAgain()
+	if s.direct.Load() != nil { // what the channel judged by the old ones may be on its way
+		r := &request{kind: askSync, reply: make(chan []string, 1)}
+		if s.channel.post(r) {
+			<-r.reply
+		}
+	}
 	if f := s.feed.Load(); f != nil {
 		f.review()
 	}
