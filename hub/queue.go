@@ -127,14 +127,14 @@ func (q *queue) buffered() int {
 func (q *queue) offer(p span, set uint32) (dropped int) {
 	b := batch{span: p, set: set}
 	p.slab.share()
-	if direct := q.direct.Load(); direct != nil && q.hand(*direct, b) {
-		return 0
-	}
 	if q.policy == DropOldest {
 		q.pushLatest(b)
 		return 0
 	}
 	if len(q.waiting) == 0 {
+		if q.hand(&b) {
+			return 0
+		}
 		room := q.room()
 		if room >= int(p.n) {
 			q.push(b)
@@ -152,13 +152,14 @@ func (q *queue) offer(p span, set uint32) (dropped int) {
 	return 0
 }
 
-// hand gives b to a reader that waits, if nothing is queued before it.
-func (q *queue) hand(out chan<- []Message, b batch) bool {
-	if q.taken.Load() != q.given || len(q.waiting) > 0 || q.filters.Load().number != b.set {
+// hand gives b to a reader of Batches that waits, if nothing is queued before it.
+func (q *queue) hand(b *batch) bool {
+	out := q.direct.Load()
+	if out == nil || q.taken.Load() != q.given || q.filters.Load().number != b.set {
 		return false
 	}
 	select {
-	case out <- b.messages():
+	case *out <- b.messages():
 	default:
 		return false
 	}
@@ -257,7 +258,8 @@ func (q *queue) takeLatest(most int, expected uint32) (b batch) {
 func (q *queue) handWaiting() (dropped int) {
 	for len(q.waiting) > 0 {
 		b := &q.waiting[0]
-		if room := q.room(); room < int(b.n) {
+		if q.hand(b) {
+		} else if room := q.room(); room < int(b.n) {
 			if room > 0 {
 				q.push(b.cut(room))
 			}
