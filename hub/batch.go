@@ -3,8 +3,8 @@ package hub
 // A batch is what one chan operation hands to a subscriber. It holds its slab.
 type batch struct {
 	span
-	ord uint32 // how many messages the subscriber was offered before, modulo 2^32
-	set uint32 // the number of the filterSet that has judged them
+	ord   uint32 // how many messages the subscriber was offered before, modulo 2^32
+	judge uint32 // the number of the filterSet that has judged them
 }
 
 // cut takes the first n messages off b. Then both hold the slab.

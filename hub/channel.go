@@ -21,7 +21,8 @@ import (
 //	owner.proceed       stamps it (stamp: Seq and Timestamp; from now on nobody
 //	                    writes to it), and hands it to each member (deliver): whole,
 //	                    or the pieces that its filters want (pick).
-//	queue.offer         puts a batch of it into the member's pipe, and under a
+//	queue.offer         puts a batch of it into the member's pipe, or hands it to a
+//	                    reader that waits in Batches (queue.hand), and under a
 //	                    policy that drops counts what is lost. Under Block what does
 //	                    not fit stays in queue.waiting, and the member is late.
 //	owner.wait          while anybody is late, nothing more is received. The channel
@@ -31,24 +32,29 @@ import (
 //	                    walks them (receiver). With C or Batches that goroutine is
 //	                    the feed, which hands them on through a chan of its own.
 //
-// So a message can wait in four places: its Send before a full inbox, in the inbox
-// (and held), in queue.waiting, and in a queue. Between senders and channel stand the
-// inbox's chan and its list of posts, between channel and receiver the queue's pipe
-// and counters; all else belongs to one goroutine at a time.
+// So a message can wait before a full inbox (its Send waits with it), in the inbox, in
+// the owner's hands (held, pieces) while somebody is late, in queue.waiting, in a queue
+// (its pipe, or its box under DropOldest), and with who receives: in the batch that is
+// being walked, or on offer in the feed. Between senders and channel stand the inbox's
+// chan and its list of posts, between channel and receiver the queue's pipe and
+// counters; all else belongs to one goroutine at a time.
 //
-// Whoever wants to stop something never takes it away: Subscriber.Close posts leave,
-// and the channel lets go of the queue; Hub.Close closes quit, and the channel waits
+// owner.publish is where the order becomes binding. Today proceed calls it, in the
+// order of the inbox; another maker of the order, say a wire with arbitration, would
+// take what take is given, and call publish when a message has its place.
+//
+// Whoever wants to stop something never takes it away: Subscriber.Close posts askLeave,
+// and the channel lets go of the queue; Hub.Close sets ended, and the channel waits
 // for nobody any more, takes what is in the inbox, leaves what does not fit to the
 // receivers (queue.close), and ends.
 type channel struct {
 	name string
 	log  *slog.Logger
 	inbox
-	quit  chan struct{} // closed by end: of the hub, or when the last one has left
-	ended atomic.Bool   // quit is closed, or about to be
+	ended atomic.Bool   // the hub closes, or the last one has left: run is to return
 	done  chan struct{} // closed by run, its last act
 
-	messages atomic.Uint64 // delivered so far
+	messages atomic.Uint64 // stamped so far
 	joined   atomic.Int64  // subscribers that are reached by what is sent from now on
 
 	// Of whoever has the registry in hand.
@@ -61,7 +67,6 @@ func startChannel(name string, o ChannelOptions, log *slog.Logger) *channel {
 	c := &channel{
 		name: name,
 		log:  log,
-		quit: make(chan struct{}),
 		done: make(chan struct{}),
 	}
 	c.inbox.init(o.Inbox)
@@ -72,7 +77,6 @@ func startChannel(name string, o ChannelOptions, log *slog.Logger) *channel {
 // end makes run return. Whoever took the channel out of the registry calls it.
 func (c *channel) end() {
 	c.ended.Store(true)
-	close(c.quit)
 	c.wake()
 }
 
@@ -168,8 +172,9 @@ func (o *owner) take(e envelope) {
 	o.held = e
 }
 
-// proceed does what is held, unless somebody is late: then that waits. Only with
-// nobody late is anything else taken.
+// proceed does what there is, in its order: pieces, then held. When somebody gets late
+// it stops, and the rest waits. That is why one envelope is enough to hold: the next
+// one is only taken when nobody is late, and take begins with proceed.
 func (o *owner) proceed() {
 	o.control()
 	for !o.late() {
@@ -189,7 +194,7 @@ func (o *owner) proceed() {
 			o.begin(e.request)
 		}
 		if e.n > 0 {
-			o.members.deliver(e.span, o.stamp(e.span))
+			o.publish(e.span)
 		}
 	}
 }
@@ -206,6 +211,9 @@ func (o *owner) begin(r *request) {
 		o.apply(r)
 	}
 }
+
+// publish gives messages their place in the order and hands them to everybody.
+func (o *owner) publish(p span) { o.members.deliver(p, o.stamp(p)) }
 
 // stamp gives messages their place in the order, and their time. It returns who
 // sent them all, or nil if that was not one alone.
@@ -278,7 +286,10 @@ func (o *owner) apply(r *request) {
 }
 
 // finish ends the channel: nothing more is accepted, what was is delivered, and
-// the members that are left can receive it.
+// the members that are left can receive it. First nobody is waited for any more, then
+// all sends are ended, and only then the inbox can be filled up. Requests are heard
+// until there can be no new ones. All queues are closed before anybody is told that
+// he has left, and all are told before the first feed is waited for.
 func (o *owner) finish() {
 	o.members.late.clear()
 	for _, m := range o.members.all() {

@@ -7,8 +7,14 @@ import (
 )
 
 // A feed is what stands behind C and Batches: a goroutine that has the receiver,
-// and hands out what comes. A message is taken from the queue when a reader has
-// it, so what is on offer can still be filtered, given up, or left to Recv.
+// and hands out what comes. What is on offer is taken from the queue when a reader
+// has it, so it can still be filtered, given up, or left to Recv; all but what is in
+// the buffer of C, and under DropOldest the queue holds as many more.
+//
+// Others need the receiver for a moment: a poll, new filters, Close. The feed lends it
+// wherever it waits, for a message or for a reader, and looks anew when it has it
+// back. Recv on a feed of Batches reads from singles, on which the feed then offers
+// the first message of the batch, and RecvBatch from batches.
 type feed struct {
 	r       *receiver
 	singles chan Message   // of C; closed by run, or by C where there is no run
@@ -173,6 +179,7 @@ func (f *feed) holdAll(batches bool) {
 		for _, m := range rest {
 			f.singles <- m
 		}
+		f.r.ahead.Store(&f.singles)
 	}
 	f.close()
 	f.free <- struct{}{}
@@ -200,7 +207,8 @@ func (f *feed) review() {
 	back <- struct{}{}
 }
 
-// takeBack takes what nobody has received out of the closed chans.
+// takeBack takes what nobody has received out of the closed chans, and so it is queued
+// again and not taken.
 func (f *feed) takeBack() {
 	var rest []Message
 	for m := range f.singles {
@@ -212,14 +220,17 @@ func (f *feed) takeBack() {
 		}
 	}
 	f.r.taken.Add(-uint64(len(rest)))
-	f.r.set(append(rest, f.r.rest()...))
+	f.r.setBatch(append(rest, f.r.rest()...))
 }
 
 // giveUp sees to it that nothing comes out any more, once the subscriber is closed
 // and run has ended.
 func (f *feed) giveUp() {
 	back := f.borrowEnded()
-	f.r.set(nil)
+	n := uint64(len(f.r.rest()))
+	f.r.setBatch(nil)
+	f.r.taken.Add(n)
+	f.r.discarded.Add(n)
 	back <- struct{}{}
 }
 
@@ -255,6 +266,7 @@ func (f *feed) recv(ctx context.Context) (*Message, error) {
 		return &nothing, ctx.Err()
 	}
 	f.got = *f.r.one()
+	f.r.handedOut()
 	return &f.got, nil
 }
 
@@ -301,6 +313,7 @@ func (f *feed) recvBatch(ctx context.Context) ([]Message, error) {
 	case !ready:
 		return nil, ctx.Err()
 	}
+	f.r.handedOut() // what was received before
 	return f.r.all(), nil
 }
 

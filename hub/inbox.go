@@ -60,7 +60,7 @@ const (
 	askJoin                        // for a new member
 	askLeave                       // to let go of one that closes
 	askRefilter                    // to use new filters
-	askSync                        // to reply when it has come here
+	askSync                        // to reply: all that the channel did before is done
 	askSeal                        // nothing: it fills the inbox when nothing may be sent any more
 )
 
@@ -214,7 +214,8 @@ func (b *memory) writeAll(msgs []Message, from *sender) span {
 	return p
 }
 
-// reserve returns a place for n messages that the caller alone writes to.
+// reserve returns a place for n messages that the caller alone writes to. A sender
+// that finds the slab full settles the places behind its end that nobody gets.
 func (b *memory) reserve(n int) span {
 	for {
 		current := b.slab.Load()

@@ -10,7 +10,7 @@ import (
 // A queue is where a channel leaves messages for one subscriber. It is bounded
 // in messages, not in batches: the channel knows how many it has handed over and
 // the receiver tells how many it has taken. Here is what the channel does with
-// it, and all that a Policy decides; receive.go has the other end.
+// it, and what a Policy decides; receiver.go has the other end.
 type queue struct {
 	limit    int
 	policy   Policy
@@ -64,7 +64,7 @@ type queue struct {
 	// batch to a reader that waits there without the detour over the feed. The slab of
 	// the latest is its to give back when it has handed over the next.
 	direct atomic.Pointer[chan []Message]
-	lent   *slab
+	handed *slab
 }
 
 // lateness is that of a subscriber under Block for whose room the channel waits.
@@ -125,7 +125,7 @@ func (q *queue) buffered() int {
 // that number: what fits at once, and the rest as the policy says. It never waits:
 // what is to wait for room is noted in waiting. It returns how many were dropped.
 func (q *queue) offer(p span, set uint32) (dropped int) {
-	b := batch{span: p, set: set}
+	b := batch{span: p, judge: set}
 	p.slab.share()
 	if q.policy == DropOldest {
 		q.pushLatest(b)
@@ -155,7 +155,7 @@ func (q *queue) offer(p span, set uint32) (dropped int) {
 // hand gives b to a reader of Batches that waits, if nothing is queued before it.
 func (q *queue) hand(b *batch) bool {
 	out := q.direct.Load()
-	if out == nil || q.taken.Load() != q.given || q.filters.Load().number != b.set {
+	if out == nil || q.taken.Load() != q.given || q.filters.Load().number != b.judge {
 		return false
 	}
 	select {
@@ -163,10 +163,10 @@ func (q *queue) hand(b *batch) bool {
 	default:
 		return false
 	}
-	if q.lent != nil {
-		q.lent.giveBack(1)
+	if q.handed != nil {
+		q.handed.giveBack(1)
 	}
-	q.lent = b.slab
+	q.handed = b.slab
 	q.ord += b.n
 	q.given += uint64(b.n)
 	q.offered.Add(uint64(b.n))
@@ -192,6 +192,11 @@ func (q *queue) push(b batch) {
 	} else if n == 0 && cap(q.in.c) > maxIdle {
 		q.resize(minPipe)
 	}
+	q.pipeIn(b)
+}
+
+// pipeIn puts b into the pipe, which has a place for it.
+func (q *queue) pipeIn(b batch) {
 	b.ord = q.ord
 	q.ord += b.n
 	q.given += uint64(b.n)
@@ -282,7 +287,7 @@ func (q *queue) handWaiting() (dropped int) {
 func (q *queue) sift(set *filterSet) {
 	kept := q.waiting[:0]
 	for _, b := range q.waiting {
-		if b.set != set.number {
+		if b.judge != set.number {
 			var passed []Message
 			for _, m := range b.messages() {
 				if set.match(&m) {
@@ -291,7 +296,7 @@ func (q *queue) sift(set *filterSet) {
 			}
 			b.slab.giveBack(1)
 			b.span = span{slab: &slab{msgs: passed}, n: uint32(len(passed))}
-			b.set = set.number
+			b.judge = set.number
 		}
 		if b.n > 0 {
 			kept = append(kept, b)
@@ -314,7 +319,7 @@ func (q *queue) close() {
 	if len(q.waiting) > 0 {
 		q.resize(len(q.waiting))
 		for _, b := range q.waiting {
-			q.push(b)
+			q.pipeIn(b)
 		}
 		q.waiting = nil
 	}
@@ -324,24 +329,31 @@ func (q *queue) close() {
 // discard lets go of what the subscriber has not received. The queue is closed, and
 // so is the subscriber.
 func (q *queue) discard() {
+	n := 0
 	for _, p := range append(q.before, q.in) {
 		for b := range p.c {
 			if b.n > 0 {
+				n += int(b.n)
 				b.slab.giveBack(1)
 			}
 		}
 	}
 	q.before = nil
 	if q.box != nil {
-		<-q.box
+		l := <-q.box
+		n += l.n
 		q.box <- backlog{}
 	}
+	q.taken.Add(uint64(n))
+	q.discarded.Add(uint64(n))
 }
 
 // await asks for an answer once what waits fits, or half the queue, whatever is
 // less: a receiver that is behind then wakes the channel once for many messages.
 // Any one that is taken matters under BlockFor, and while the subscriber may find a
-// token in stall. It returns false if there is room
+// token in stall. What is in the buffer of C has been counted as taken, so the count
+// to wait for is higher by as much; the buffer is a quarter of the queue at most, so
+// what is in the pipe is always enough to reach it. It returns false if there is room
 // already, and no answer will come.
 func (q *queue) await() bool {
 	need := 0

@@ -126,6 +126,9 @@ func (s *Subscriber) startFeed(batches bool) *feed {
 		if !s.feed.CompareAndSwap(nil, f) {
 			return s.feed.Load()
 		}
+		if s.closed() { // and Close may have found no feed
+			f.giveUp()
+		}
 		return f
 	}
 	ahead := 0

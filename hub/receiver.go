@@ -50,8 +50,8 @@ func (r *receiver) init(o *SubscriberOptions, b *bell) {
 func (r *receiver) closed() bool { return r.alerts.Load()&alertClosed != 0 }
 
 // rest returns what is left of the latest batch.
-func (r *receiver) rest() []Message     { return r.batch[r.pos:] }
-func (r *receiver) set(batch []Message) { r.batch, r.pos = batch, 0 }
+func (r *receiver) rest() []Message          { return r.batch[r.pos:] }
+func (r *receiver) setBatch(batch []Message) { r.batch, r.pos = batch, 0 }
 
 // overflow is the error frame for messages that were lost for want of room, as
 // SocketCAN reports it (linux/can/error.h: CAN_ERR_CRTL, RX_OVERFLOW).
@@ -94,7 +94,7 @@ func (r *receiver) all() []Message {
 		return []Message{*r.tellGap()}
 	}
 	batch := r.rest()
-	r.set(nil)
+	r.setBatch(nil)
 	r.took(len(batch))
 	if r.box != nil {
 		batch = r.moreLatest(batch)
@@ -122,7 +122,7 @@ func (r *receiver) moreLatest(batch []Message) []Message {
 		}
 		batch = append(batch, r.rest()...)
 		r.took(len(r.rest()))
-		r.set(nil)
+		r.setBatch(nil)
 	}
 	return batch
 }
@@ -182,7 +182,7 @@ func (r *receiver) wait(ctx context.Context, most int) error {
 func (r *receiver) have() (bool, error) {
 	if alerts := r.alerts.Load(); alerts&^alertFeed != 0 {
 		if alerts&alertClosed != 0 {
-			r.set(nil)
+			r.setBatch(nil)
 			r.gap, r.held, r.lent = false, hold{}, nil
 			return false, ErrClosed
 		}
@@ -243,11 +243,11 @@ func (r *receiver) fromPipe(b batch, open bool) bool {
 func (r *receiver) accept(b batch) {
 	r.gap = r.wantsGaps && b.ord != r.expected
 	r.expected = b.ord + b.n
-	r.set(b.messages())
+	r.setBatch(b.messages())
 	r.hold(b.slab)
-	if b.set != r.judge.number {
+	if b.judge != r.judge.number {
 		r.judge = r.filters.Load()
-		if b.set != r.judge.number {
+		if b.judge != r.judge.number {
 			r.rejudge()
 		}
 	}
@@ -300,7 +300,7 @@ func (r *receiver) rejudge() {
 		}
 	}
 	n := len(rest) - len(kept)
-	r.set(kept)
+	r.setBatch(kept)
 	r.took(n)
 	r.discarded.Add(uint64(n))
 }

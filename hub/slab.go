@@ -64,12 +64,12 @@ const (
 
 // A slab goes back to its pool when the channel has settled all of it and
 // everybody who was handed a part of it has received that and come back for
-// more: without garbage, the messages stay in the processor's cache. What a
-// subscriber has not received when it closes is never given back, and the slab
-// with it is left to the garbage collector.
+// more: without garbage, the messages stay in the processor's cache. What a closed
+// subscriber had in its hands is not given back, nor is the place of a send that
+// failed; such a slab is left to the garbage collector.
 //
-// refs is how many batches are given back and not yet counted in shares, below
-// zero, on top of inUse while the channel is not done. So it is zero just once.
+// refs is inUse, plus what was split, less what was given back, until the channel has
+// settled all and takes off inUse less what it has shared. So it is zero just once.
 const inUse = 1 << 40
 
 // settle says of n places of s that the channel has dealt with the messages there,
@@ -106,8 +106,8 @@ func (s *slab) giveBack(n int64) {
 	s.home.put(s)
 }
 
-// A pool keeps slabs that have come back for their next use, up to 200 KiB of
-// them until the channel ends.
+// A pool keeps slabs that have come back for their next use, up to 8
+// of them until the channel ends.
 type pool struct {
 	spare [8]atomic.Pointer[slab]
 }

@@ -3,7 +3,7 @@ package hub
 // Stats count what a [Subscriber] has sent and received. The numbers are exact
 // when nothing is under way.
 type Stats struct {
-	Sent     uint64 // messages that the channel has taken from it
+	Sent     uint64 // messages that the channel has accepted from it
 	Received uint64 // messages that it was handed
 	Dropped  uint64 // messages that it lost because its queue was full
 	Queued   int    // messages that wait for it now

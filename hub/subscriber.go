@@ -6,7 +6,7 @@ import "sync/atomic"
 // It is a [Bus].
 //
 // Any number of goroutines may send, and call the other methods. One at a time
-// receives: calls Recv, RecvBatch, All or C.
+// receives: calls Recv, RecvBatch, All, C or Batches.
 type Subscriber struct {
 	member
 	channel  *channel
@@ -91,16 +91,16 @@ func (s *Subscriber) Close() error {
 		<-s.ended
 		return nil
 	}
-	s.shut()
+	s.shut()                                                    // ends all sends
 	s.channel.post(&request{kind: askLeave, member: &s.member}) // or the hub is closing, and lets go of everybody
-	<-s.left
+	<-s.left                                                    // the channel puts nothing more into the queue
 	s.queue.discard()
 	if f := s.feed.Load(); f != nil {
-		f.review() // wakes it
+		f.review() // wakes it, and it ends
 	}
-	s.workers.shut()
+	s.workers.shut() // waits for it, and for tasks
 	if f := s.feed.Load(); f != nil {
-		f.giveUp()
+		f.giveUp() // what its chans still hold
 	}
 	s.channel.joined.Add(-1)
 	s.registry.leave(s.channel)
