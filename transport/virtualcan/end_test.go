@@ -228,8 +228,8 @@ func TestAHubThatClosesDoesNotWaitForAClientThatSendsAndDoesNotRead(t *testing.T
 		b := newBench(t, Options{})
 		conn := b.pipes.dial(t)
 		synctest.Wait()
-		go conn.Write(packets(numbered(100_000)...))
 		send(t, b.node, hub.Std(1)) // it does not read this
+		go conn.Write(packets(numbered(100_000)...))
 		synctest.Wait()
 		b.hub.Close()
 		time.Sleep(haste)
