@@ -142,9 +142,9 @@ func (o *owner) wait() {
 		if len(late.list) > 1 {
 			runtime.Gosched() // others are about to answer too: better serve them all at once
 		}
-		posted := o.posted.Load() != nil
+		all := o.bell.stalled.Swap(false) || o.posted.Load() != nil
 		o.control() // always: there is one token for all answers
-		if posted {
+		if all {
 			late.serveAll(time.Now())
 		}
 	case now := <-late.timer.C:

@@ -102,6 +102,7 @@ func (b *inbox) send(ctx context.Context, e envelope, quit, stall <-chan struct{
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-stall:
+			b.bell.sayStalled()
 			return ErrStalled
 		case <-quit:
 			return ErrClosed

@@ -16,6 +16,11 @@ const stallAfter = time.Second
 // precision since when they have taken nothing.
 const lookEvery = stallAfter / 10
 
+// begin begins the wait, or begins it again when something was taken.
+func (l *lateness) begin(now time.Time, taken uint64) {
+	*l = lateness{place: l.place, since: now, seen: taken, tell: now.Add(stallAfter)}
+}
+
 // A lateList has those for whose room a channel waits. It is of the channel's
 // goroutine alone.
 type lateList struct {
@@ -64,28 +69,27 @@ func (l *lateList) clear() {
 func (l *lateList) begin() {
 	now := time.Now()
 	for _, m := range l.list {
-		m.late.since, m.late.seen, m.late.told = now, m.taken.Load(), 0
+		m.late.begin(now, m.taken.Load())
 	}
 	l.serveAll(now)
 }
 
 // serveAll serves everybody, and sets the timer for the next time that somebody is
-// to be looked at.
+// to be looked at. Where time alone changes nothing there is none: so a bubble in
+// which everybody waits is seen to be one.
 func (l *lateList) serveAll(now time.Time) {
-	l.due = now.Add(lookEvery)
+	l.due = time.Time{}
 	for i := len(l.list) - 1; i >= 0; i-- {
 		l.serve(l.list[i], now)
 	}
-	if len(l.list) > 0 {
-		l.setTimer(l.due.Sub(now))
-	}
+	l.setTimer(now)
 }
 
 // serveAnswers serves those who have made the room that they were asked for. The
 // others need not be looked at: that keeps the cost of a wait from growing with
 // the square of how many are late.
 func (l *lateList) serveAnswers(b *bell) {
-	now, due := time.Now(), l.due
+	now := time.Now()
 	for q := b.answers.Swap(nil); q != nil; {
 		next := q.answer
 		q.answer = nil // it may close, and next be kept by it
@@ -95,9 +99,7 @@ func (l *lateList) serveAnswers(b *bell) {
 		}
 		q = next
 	}
-	if len(l.list) > 0 && l.due.Before(due) {
-		l.setTimer(l.due.Sub(now))
-	}
+	l.setTimer(now)
 }
 
 // serve gives m what fits now, and asks it to tell when there is more room.
@@ -110,10 +112,9 @@ func (l *lateList) serve(m *member, now time.Time) {
 	for {
 		if taken := m.taken.Load(); taken != late.seen {
 			m.notStalled()
-			late.seen, late.since, late.told = taken, now, 0
+			late.begin(now, taken)
 		}
-		waited := now.Sub(late.since)
-		if m.blockFor > 0 && waited >= m.blockFor {
+		if m.blockFor > 0 && now.Sub(late.since) >= m.blockFor {
 			m.giveUp(late.seen)
 		}
 		if dropped := m.handWaiting(); dropped > 0 {
@@ -123,31 +124,49 @@ func (l *lateList) serve(m *member, now time.Time) {
 			l.remove(m)
 			return
 		}
-		if waited >= time.Duration(late.told+1)*stallAfter {
-			if late.told++; late.told == 1 {
+		if late.tell.IsZero() && !m.willStall() { // a send has taken the token
+			late.tell = now.Add(stallAfter)
+		}
+		if !late.tell.IsZero() && !now.Before(late.tell) {
+			if !late.told {
 				l.stalls.report(m)
 			}
 			m.tellStalled()
+			late.tell, late.told = time.Time{}, true
 		}
 		if m.await() {
 			break
 		}
 		// Some room was made just now: try again.
 	}
-	patience := time.Duration(late.told+1) * stallAfter
 	if m.blockFor > 0 {
-		patience = min(patience, m.blockFor)
+		l.lookAt(late.since.Add(m.blockFor))
 	}
-	if due := late.since.Add(patience); due.Before(l.due) {
-		l.due = due
+	if !late.told { // it may have taken less than it answers for
+		l.lookAt(now.Add(lookEvery))
+	}
+	if !late.tell.IsZero() {
+		l.lookAt(late.tell)
 	}
 }
 
-func (l *lateList) setTimer(d time.Duration) {
-	if l.timer == nil {
-		l.timer = time.NewTimer(d)
-	} else {
-		l.timer.Reset(d)
+// lookAt has somebody looked at at that time.
+func (l *lateList) lookAt(t time.Time) {
+	if l.due.IsZero() || t.Before(l.due) {
+		l.due = t
+	}
+}
+
+func (l *lateList) setTimer(now time.Time) {
+	switch {
+	case len(l.list) == 0: // remove has stopped it
+	case l.timer == nil:
+		l.timer = time.NewTimer(time.Hour)
+		fallthrough
+	default:
+		if l.timer.Stop(); !l.due.IsZero() {
+			l.timer.Reset(l.due.Sub(now))
+		}
 	}
 }
 

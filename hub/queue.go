@@ -72,13 +72,15 @@ type lateness struct {
 	place int       // in the channel's list of those who are late, or -1
 	since time.Time // it took something, or the wait began
 	seen  uint64    // what it had taken by then
-	told  int       // how often it was told since then that it holds up the channel
+	tell  time.Time // when to tell it that it holds up the channel; zero if a token says so
+	told  bool      // it was told since then
 }
 
 // A bell is how receivers wake a channel that waits for room.
 type bell struct {
 	rung    chan struct{} // a token when there is something to look at; never closed
 	answers atomic.Pointer[queue]
+	stalled atomic.Bool // a send has taken a token of its queue's stall
 }
 
 func (b *bell) ring() {
@@ -86,6 +88,13 @@ func (b *bell) ring() {
 	case b.rung <- struct{}{}:
 	default: // it knows that there is something to look at
 	}
+}
+
+// sayStalled tells that a send has ended with a token of stall: the next one ends
+// only with another.
+func (b *bell) sayStalled() {
+	b.stalled.Store(true)
+	b.ring()
 }
 
 const nobodyWaits = math.MaxUint64
@@ -360,7 +369,7 @@ func (q *queue) await() bool {
 	for _, b := range q.waiting {
 		need += int(b.n)
 	}
-	if need = min(need, max(1, q.limit/2)); q.blockFor > 0 || q.late.told > 0 {
+	if need = min(need, max(1, q.limit/2)); q.blockFor > 0 || q.late.told {
 		need = 1
 	}
 	want := uint64(max(0, int64(q.given)+int64(need+q.buffered()-q.limit)))
@@ -425,6 +434,9 @@ func (q *queue) tellStalled() {
 	default: // it has not looked at the last one
 	}
 }
+
+// willStall reports whether the next send of the subscriber that waits ends at once.
+func (q *queue) willStall() bool { return len(q.stall) > 0 }
 
 // notStalled takes back a token that no send has taken: who receives is not
 // stalled.

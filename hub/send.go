@@ -72,6 +72,7 @@ func (s *Subscriber) SendWait(ctx context.Context, m Message) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-s.stall:
+		s.bell.sayStalled()
 		return ErrStalled
 	case <-s.quit:
 		select {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -190,4 +193,58 @@ func TestHubCloseWaitsForLogHandlersForASecondAtMost(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A channel that waits for a reader who never comes sets no timer for ever, so a
+// bubble in which nothing else happens is told to be dead, and does not run on.
+func TestABubbleWithAForgottenReaderIsSeenToBeDead(t *testing.T) {
+	const inside = "CANHUB_TEST_DEAD_BUBBLE"
+	if os.Getenv(inside) == "" { // in a process of its own, for it leaves goroutines behind
+		ctx, cancel := context.WithTimeout(context.Background(), hangAfter)
+		defer cancel()
+		test := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+t.Name()+"$")
+		test.Env = append(os.Environ(), inside+"=1")
+		out, err := test.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "deadlock") {
+			t.Errorf("the bubble ended with %v, %v, want a deadlock:\n%s", err, ctx.Err(), out)
+		}
+		return
+	}
+	synctest.Test(t, func(t *testing.T) {
+		h := hub.New(nil)
+		openOn(t, h, "can0", nil) // never receives
+		tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
+		for range 3000 {
+			if err := tx.Send(context.Background(), hub.Std(1)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// One send that was told so does not take the next one's end from it.
+func TestEachSendOfAStalledSubscriberEndsAfterASecond(t *testing.T) {
+	noSpin(t)
+	inBubble(t, func(t *testing.T, h *hub.Hub) {
+		createOn(t, h, "can0", 1)
+		stuck := openOn(t, h, "can0", &hub.SubscriberOptions{Queue: 1})
+		tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
+		for range 3 {
+			sendIDs(t, tx, 1)
+			synctest.Wait()
+		}
+		time.Sleep(time.Hour) // long since told
+		for n := range 4 {
+			began := time.Now()
+			var err error
+			if n%2 == 0 {
+				err = stuck.Send(context.Background(), hub.Std(2))
+			} else {
+				err = stuck.SendWait(context.Background(), hub.Std(2))
+			}
+			if d := time.Since(began); err != hub.ErrStalled || d > time.Second || n > 0 && d == 0 {
+				t.Errorf("send %d: %v after %v, want ErrStalled after a second at most", n, err, d)
+			}
+		}
+	})
 }
