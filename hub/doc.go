@@ -18,7 +18,7 @@
 // # Ordering
 //
 // All subscribers of a channel see its messages in one order: that in which the
-// sends put them into the channel's inbox. Seq is a message's number in it. Put
+// channel has accepted them. Seq is a message's number in it. Put
 // differently: one goroutine owns the channel, and every message passes it.
 //
 // # Loss
@@ -31,13 +31,17 @@
 // where they were, if asked for.
 //
 // A loop that receives and sends can make the channel wait for itself: its own
-// queue is full, and it waits to send. After a second the channel takes it for that
-// and ends its Send with [ErrStalled]. A node that receives in one goroutine, only
-// slowly, and sends in another looks the same, and so does one that a debugger has
-// stopped. Let such a node send through a second, SendOnly subscriber: that one
-// never gets the error. Then nothing ends a circle, though. A gateway that forwards
-// from one channel to another, and back, gives its receiving subscribers a policy
-// that drops; see the example Gateway, and package bridge.
+// queue is full, and it waits to send. If this lasts for a second, its Send returns
+// [ErrStalled]. Let such a loop never wait to send: give what is to be sent to another
+// goroutine, which sends through a second subscriber with SendOnly, and go on
+// receiving while that is busy. The example selectloop does so.
+//
+// A node that receives in one goroutine, only slowly, and sends in another looks the
+// same to the channel, and so does one that a debugger has stopped. It too should send
+// through a second, SendOnly subscriber, which never gets the error. SendOnly does not
+// help a loop that waits for that Send itself: then nothing ends the wait. A gateway
+// between two channels that waits on both sides can stop in the same way. Use package
+// bridge, or a policy that drops; see the example Gateway.
 //
 // # Batches
 //

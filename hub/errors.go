@@ -12,8 +12,8 @@ var (
 	// ErrStalled ends the Send of a subscriber for whose full queue the channel
 	// has been waiting for a second, while nothing was received: receive first, then
 	// send. A node that receives slowly, or is stopped by a debugger, and sends in
-	// another goroutine gets it too. Let it send through a subscriber of its own with
-	// SendOnly: that one never gets it.
+	// another goroutine gets it too. Let that goroutine send through a subscriber of its
+	// own with SendOnly, which never gets it. See Loss in the package comment.
 	ErrStalled = errors.New("hub: stalled: the channel waits for room in this subscriber's own queue")
 	// ErrListenOnly is returned by every send of a listen-only subscriber.
 	ErrListenOnly = errors.New("hub: subscriber is listen-only")

@@ -21,9 +21,9 @@ func Example_gateway() {
 	// Under Block, the default, both channels could wait for the gateway to receive
 	// while it waits to send: a circle. A second subscriber for the sends does not
 	// open it, and if that is SendOnly not even ErrStalled comes. No channel waits for
-	// one that drops, so here each Send ends. What a burst beyond Queue loses is
-	// counted, and an error frame on the other channel tells where. Package bridge
-	// loses nothing.
+	// one that drops, so here each Send ends. What a burst beyond Queue loses (2 to
+	// show it here; leave it out) is counted, and an error frame on the other channel
+	// tells where. Package bridge loses nothing: use that if you can.
 	side := &hub.SubscriberOptions{Queue: 2, Policy: hub.DropOldest, ErrorFrames: true}
 	a, b := must(h.Open("engine", side)), must(h.Open("body", side))
 

@@ -32,8 +32,8 @@ type Periodic struct {
 	// running. Default: nil.
 	Modify func(m *Message)
 	// CatchUp sends at once what could not be sent in time, for the bus was
-	// blocked or the machine busy. Default: false, it is skipped: while the
-	// channel has not forwarded a message, the next ones are not sent.
+	// blocked or the machine busy. Default: false, it is skipped, and counted by
+	// [Task.Skipped]: while a message waits to be forwarded, the next are not sent.
 	CatchUp bool
 }
 
@@ -77,6 +77,7 @@ type Task struct {
 	stop   context.CancelFunc
 	update atomic.Pointer[[]Message] // what Update wants, until run takes it
 	paused atomic.Bool
+	skips  atomic.Uint64
 	poke   chan struct{} // a token when paused has changed; never closed
 	done   chan struct{} // closed by run, its last act
 	err    error         // set before done is closed
@@ -165,6 +166,13 @@ func (t *Task) Err() error {
 	}
 }
 
+// Skipped returns how many messages the task has not sent, for the bus was blocked
+// or the machine busy when they were due. Pauses do not count.
+func (t *Task) Skipped() uint64 { return t.skips.Load() }
+
+// skip counts the messages of so much time.
+func (t *Task) skip(d time.Duration) { t.skips.Add(uint64(d / t.plan.Period)) }
+
 func (t *Task) run() {
 	defer func() {
 		t.stop()
@@ -194,7 +202,9 @@ func (t *Task) run() {
 		}
 		if last != nil && !last.Load() {
 			// The bus is blocked. Skip this one, and all that are late as well.
-			next = next.Add(t.plan.Period + max(0, time.Since(next)).Truncate(t.plan.Period))
+			late := max(0, time.Since(next)).Truncate(t.plan.Period)
+			t.skip(t.plan.Period + late)
+			next = next.Add(t.plan.Period + late)
 			continue
 		}
 		if u := t.update.Swap(nil); u != nil {
@@ -221,6 +231,7 @@ func (t *Task) run() {
 		n++
 		next = next.Add(t.plan.Period)
 		if late := time.Since(next); late >= t.plan.Period && !t.plan.CatchUp {
+			t.skip(late.Truncate(t.plan.Period))
 			next = next.Add(late.Truncate(t.plan.Period))
 		}
 	}

@@ -923,3 +923,29 @@ func TestHourOf10msTrafficIs360000MessagesWithoutJitter(t *testing.T) {
 		}
 	})
 }
+
+// What a blocked bus makes a task leave out is counted.
+func TestATaskCountsWhatItSkips(t *testing.T) {
+	bubble(t, func(t *testing.T, h *hub.Hub) {
+		full := attach(t, h, "can0", &hub.SubscriberOptions{Queue: 1})
+		tx := attachSender(t, h, "can0")
+		task, err := tx.SendPeriodic(&hub.Periodic{Messages: []hub.Message{hub.Std(1)}, Period: 10 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if sent, skipped := tx.Stats().Sent, task.Skipped(); sent != 2 || skipped != 99 {
+			t.Errorf("%d sent and %d skipped in a second, want 2 and 99", sent, skipped)
+		}
+		go func() {
+			for range full.All(context.Background()) {
+			}
+		}()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if sent, skipped := tx.Stats().Sent, task.Skipped(); sent != 102 || skipped != 99 {
+			t.Errorf("%d sent and %d skipped with a reader, want 102 and 99", sent, skipped)
+		}
+	})
+}

@@ -32,8 +32,8 @@ func (s *Subscriber) next(ctx context.Context) (*Message, error) {
 }
 
 // RecvBatch returns the next messages: at least one, and what else it can have
-// without waiting, as far as it lies together in memory. It waits and fails
-// like Recv.
+// without waiting, as far as it lies together in memory: what was sent slowly comes
+// one by one. It waits and fails like Recv.
 //
 // The slice is shared with other subscribers: do not write to it. It stays as it
 // is until the next receive call, whether that succeeds or not; then its memory is

@@ -2,6 +2,10 @@
 // select, and so no locks. It listens to two channels and a ticker, passes the
 // engine's frames on from can0 to can1, and ends with its context.
 //
+// The loop itself never waits to send: while it did, nobody would receive for it, and
+// in time the channels would wait for it, and it for them. It keeps what is to be sent,
+// and another goroutine takes it from there when the channel has room.
+//
 //	go run ./examples/selectloop
 package main
 
@@ -11,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"time"
 
 	"github.com/canhub-go/canhub/hub"
@@ -69,34 +74,59 @@ func serve(ctx context.Context, h *hub.Hub, w io.Writer) error {
 		return err
 	}
 	defer can1.Close()
+	out, err := h.Open("can1", &hub.SubscriberOptions{Name: "gateway, sends", SendOnly: true})
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	toSend := make(chan hub.Message) // closed below: the sender ends
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		for m := range toSend {
+			out.Send(ctx, m) // it fails only when all ends
+		}
+	})
+	defer sender.Wait()
+	defer close(toSend)
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 
-	var from0, from1, passed int
+	const mostKept = 10_000 // bounded, as everything is
+	var kept []hub.Message
+	var from0, from1, passed, lost int
 	for {
+		var ready chan<- hub.Message // nil while there is nothing to send: that case is off
+		var next hub.Message
+		if len(kept) > 0 {
+			ready, next = toSend, kept[0]
+		}
 		select {
 		case m, open := <-can0.C():
 			if !open {
 				return hub.ErrClosed
 			}
 			from0++
-			if m.ID>>8 != 1 {
-				continue
+			switch {
+			case m.ID>>8 != 1:
+			case len(kept) == mostKept:
+				lost++
+			default:
+				kept = append(kept, m)
 			}
-			if err := can1.Send(ctx, m); err == nil {
-				passed++
-			} else if ctx.Err() == nil {
-				return err
-			}
-		case _, open := <-can1.C():
+		case ready <- next:
+			kept = kept[1:]
+			passed++
+		case m, open := <-can1.C():
 			if !open {
 				return hub.ErrClosed
 			}
-			from1++
+			if m.ID>>8 != 1 { // or it is what we have sent
+				from1++
+			}
 		case <-second.C:
 			fmt.Fprintf(w, "%d frames from can0, %d of them passed on, %d from can1\n", from0, passed, from1)
 		case <-ctx.Done():
-			fmt.Fprintf(w, "the end: %d from can0, %d passed on, %d from can1\n", from0, passed, from1)
+			fmt.Fprintf(w, "the end: %d from can0, %d passed on, %d lost, %d from can1\n", from0, passed, lost, from1)
 			return nil
 		}
 	}
