@@ -101,6 +101,7 @@ func (c *channel) run() {
 	defer close(c.done)
 	o := owner{channel: c}
 	o.members.turn = 1
+	o.members.late.copies = &o.members.copies
 	o.members.late.stalls = stallLog{log: c.log, channel: c.name}
 	for !o.members.ending {
 		if o.late() {
@@ -157,7 +158,7 @@ func (o *owner) wait() {
 
 // take holds e, or joins it to what is held. What was held before goes on its way.
 func (o *owner) take(e envelope) {
-	e.span = e.span.close()
+	e.span = e.span.closeTrain()
 	o.taken += uint64(e.count())
 	if e.request != nil && e.request.kind == askTick {
 		e.request.until = o.taken
@@ -277,7 +278,7 @@ func (o *owner) apply(r *request) {
 	case askJoin:
 		o.members.add(r.member, r.filters)
 	case askRefilter:
-		r.member.use(r.filters)
+		r.member.adopt(r.filters)
 	case askLeave:
 		o.members.remove(r.member)
 	case askSync:

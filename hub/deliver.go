@@ -25,7 +25,7 @@ func (s *members) add(m *member, set *filterSet) {
 	if m.gone { // it closed before it could join
 		return
 	}
-	m.use(set)
+	m.adopt(set)
 	list := s.listOf(m)
 	m.place = len(*list)
 	*list = append(*list, m)
@@ -59,17 +59,17 @@ func (s *members) deliver(p span, sole *sender) {
 			continue
 		}
 		if len(m.filter.filters) == 0 && m.turn != s.turn {
-			s.offer(m, p)
+			s.give(m, p)
 			continue
 		}
 		copied, isCopy := s.pick(m, p)
 		if isCopy {
-			s.offer(m, copied)
+			s.give(m, copied)
 			copied.slab.settle(int(copied.n))
 			continue
 		}
 		for _, piece := range s.picked {
-			s.offer(m, piece)
+			s.give(m, piece)
 		}
 	}
 	clear(p.senders())
@@ -80,19 +80,15 @@ func (s *members) deliver(p span, sole *sender) {
 	p.slab.settle(int(p.n))
 }
 
-// offer notes who misses a message, or gets late.
-func (s *members) offer(m *member, p span) {
-	if dropped := m.queue.offer(p, m.filter.number); dropped > 0 {
+// give notes who misses a message, or gets late.
+func (s *members) give(m *member, p span) {
+	if dropped := m.queue.offer(p, m.filter.number, &s.copies); dropped > 0 {
 		s.late.missed = append(s.late.missed, m.opts.Name)
 	}
 	if len(m.waiting) > 0 && !s.ending {
 		s.late.add(m)
 	}
 }
-
-// shortPiece is the mean length below which pieces are copied into one: handing
-// over a piece costs about as much as copying this many messages.
-const shortPiece = 8
 
 // pick finds the messages of p that m is to have: those that its filters let
 // through, and its own only if it wants them, then marked Own. They are the pieces
@@ -115,7 +111,10 @@ func (s *members) pick(m *member, p span) (copied span, isCopy bool) {
 		}
 		s.picked[len(s.picked)-1].n++
 	}
-	few := len(s.picked) == 1 && wanted*shortPiece < len(msgs) // they would keep the memory of many
+	few := wanted*shortPiece < len(msgs) // they would keep the memory of many
+	if wanted == 0 {
+		return span{}, false
+	}
 	if !own && !few && wanted >= shortPiece*len(s.picked) {
 		return span{}, false
 	}

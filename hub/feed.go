@@ -25,7 +25,8 @@ type feed struct {
 	lend, back chan struct{}
 	free       chan struct{}
 
-	ending   <-chan struct{} // closed when the channel has put its last into the queue; run's: nil once it knows
+	left     <-chan struct{} // closed when the channel has put its last into the queue, and hands nothing over
+	ending   <-chan struct{} // the same, run's: nil once it knows
 	patience *time.Timer     // run's, from then on
 
 	got Message // the reader's: what recv returned last
@@ -42,13 +43,14 @@ const (
 	unserved = time.Second
 )
 
-func newFeed(r *receiver, ending <-chan struct{}) *feed {
+func newFeed(r *receiver, left <-chan struct{}) *feed {
 	return &feed{
 		r:      r,
 		lend:   make(chan struct{}),
 		back:   make(chan struct{}),
 		free:   make(chan struct{}, 1),
-		ending: ending,
+		left:   left,
+		ending: left,
 	}
 }
 
@@ -88,6 +90,7 @@ func (f *feed) end() {
 	if f.patience != nil {
 		f.patience.Stop()
 	}
+	<-f.left // the channel sends to batches too; it comes soon, for the queue has ended
 	f.close()
 	f.free <- struct{}{}
 }
@@ -219,25 +222,34 @@ func (f *feed) takeBack() {
 			rest = append(rest, b...)
 		}
 	}
-	f.r.taken.Add(-uint64(len(rest)))
-	f.r.setBatch(append(rest, f.r.rest()...))
+	if len(rest) > 0 {
+		f.r.hasFrames = true
+		f.r.taken.Add(-f.r.counted(rest))
+		f.r.setBatch(append(rest, f.r.rest()...))
+	}
 }
 
 // giveUp sees to it that nothing comes out any more, once the subscriber is closed
 // and run has ended.
 func (f *feed) giveUp() {
-	back := f.borrowEnded()
-	n := uint64(len(f.r.rest()))
+	<-f.free
+	f.takeBack()
+	n := f.r.counted(f.r.rest())
 	f.r.setBatch(nil)
 	f.r.taken.Add(n)
 	f.r.discarded.Add(n)
-	back <- struct{}{}
+	f.free <- struct{}{}
 }
 
 // recv is Recv for a subscriber with a feed.
 func (f *feed) recv(ctx context.Context) (*Message, error) {
 	if f.r.closed() {
 		return &nothing, ErrClosed
+	}
+	select {
+	case <-f.free: // nobody else takes from the closed chan meanwhile
+		return f.recvEnded()
+	default:
 	}
 	select {
 	case m, open := <-f.singles:
@@ -276,10 +288,17 @@ func (f *feed) received(m Message, open bool) (*Message, error) {
 		f.got = m
 		return &f.got, nil
 	}
-	back := f.borrowEnded()
-	defer func() { back <- struct{}{} }()
+	<-f.free
+	return f.recvEnded()
+}
+
+// recvEnded is recv once run has ended, for who has the token of free. To wait is
+// right: what is still to come is there, or the channel is at its end.
+func (f *feed) recvEnded() (*Message, error) {
+	f.takeBack()
 	got, err := f.r.recv(context.Background())
 	f.got = *got
+	f.free <- struct{}{}
 	return &f.got, err
 }
 
@@ -294,6 +313,11 @@ func (f *feed) recvBatch(ctx context.Context) ([]Message, error) {
 	}
 	if f.r.closed() {
 		return nil, ErrClosed
+	}
+	select {
+	case <-f.free:
+		return f.recvBatchEnded()
+	default:
 	}
 	select {
 	case b, open := <-f.batches:
@@ -321,17 +345,15 @@ func (f *feed) receivedBatch(b []Message, open bool) ([]Message, error) {
 	if open {
 		return b, nil
 	}
-	back := f.borrowEnded()
-	defer func() { back <- struct{}{} }()
-	return f.r.recvBatch(context.Background())
+	<-f.free
+	return f.recvBatchEnded()
 }
 
-// borrowEnded is borrow once the chans are closed, for what could not be handed out
-// before. To wait for that is right: it is there, or the channel is at its end.
-func (f *feed) borrowEnded() (back chan<- struct{}) {
-	<-f.free
+func (f *feed) recvBatchEnded() ([]Message, error) {
 	f.takeBack()
-	return f.free
+	b, err := f.r.recvBatch(context.Background())
+	f.free <- struct{}{}
+	return b, err
 }
 
 // more adds to batch what the buffer of C holds.

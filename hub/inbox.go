@@ -231,7 +231,7 @@ func (b *memory) reserve(n int) span {
 		}
 		s := b.pool.take(current, n)
 		if s.states == nil {
-			s.states = make([]atomic.Uint64, len(s.msgs))
+			s.states, s.from = make([]atomic.Uint64, len(s.msgs)), make([]*sender, len(s.msgs))
 		}
 		if !b.slab.CompareAndSwap(current, s) && len(s.msgs) == maxSlab {
 			b.pool.put(s) // somebody else was quicker

@@ -25,6 +25,7 @@ func (l *lateness) begin(now time.Time, taken uint64) {
 // goroutine alone.
 type lateList struct {
 	list   []*member
+	copies *writer     // of the owner
 	missed []string    // who dropped something since the owner looked last
 	timer  *time.Timer // nil until somebody was late
 	due    time.Time   // when the first of them is to be looked at
@@ -107,9 +108,10 @@ func (l *lateList) serve(m *member, now time.Time) {
 	if m.isShut.Load() { // it closes: it wants no more
 		m.forget()
 	}
-	m.sift(m.filters.Load()) // not only when they have their turn
 	late := &m.late
 	for {
+		set := m.filters.Load() // not only when they have their turn
+		m.sift(set)
 		if taken := m.taken.Load(); taken != late.seen {
 			m.notStalled()
 			late.begin(now, taken)
@@ -117,7 +119,7 @@ func (l *lateList) serve(m *member, now time.Time) {
 		if m.blockFor > 0 && now.Sub(late.since) >= m.blockFor {
 			m.giveUp(late.seen)
 		}
-		if dropped := m.handWaiting(); dropped > 0 {
+		if dropped := m.handWaiting(l.copies); dropped > 0 {
 			l.missed = append(l.missed, m.opts.Name)
 		}
 		if len(m.waiting) == 0 {
@@ -134,10 +136,10 @@ func (l *lateList) serve(m *member, now time.Time) {
 			m.tellStalled()
 			late.tell, late.told = time.Time{}, true
 		}
-		if m.await() {
+		if m.await() && m.filters.Load() == set {
 			break
 		}
-		// Some room was made just now: try again.
+		// Some room was made just now, or there are new filters: try again.
 	}
 	if m.blockFor > 0 {
 		l.lookAt(late.since.Add(m.blockFor))

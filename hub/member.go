@@ -37,8 +37,8 @@ func (m *member) shut() {
 	}
 }
 
-// use makes the channel use set, unless it has a later one.
-func (m *member) use(set *filterSet) {
+// adopt makes the channel use set, unless it has a later one.
+func (m *member) adopt(set *filterSet) {
 	if m.filter == nil || int32(set.number-m.filter.number) > 0 {
 		m.filter = set
 	}

@@ -174,6 +174,7 @@ func (t *Task) Skipped() uint64 { return t.skips.Load() }
 func (t *Task) skip(d time.Duration) { t.skips.Add(uint64(d / t.plan.Period)) }
 
 func (t *Task) run() {
+	t.err = errModifyEnded // what is left when Modify does not return
 	defer func() {
 		t.stop()
 		close(t.done)
@@ -181,6 +182,13 @@ func (t *Task) run() {
 			t.sub.workers.leave()
 		}
 	}()
+	t.err = t.loop()
+}
+
+var errModifyEnded = errors.New("hub: periodic: Modify has ended its goroutine")
+
+// loop sends until the task is to end, and returns why.
+func (t *Task) loop() error {
 	msgs := slices.Clone(t.plan.Messages)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -191,14 +199,13 @@ func (t *Task) run() {
 		next, end = t.wait(timer, next, end)
 		switch {
 		case t.ctx.Err() != nil:
-			return
+			return nil
 		case t.sub.isShut.Load():
-			t.err = ErrClosed
-			return
+			return ErrClosed
 		case t.plan.Duration > 0 && n == 0:
 			end = time.Now().Add(t.plan.Duration)
 		case t.plan.Duration > 0 && !time.Now().Before(end):
-			return
+			return nil
 		}
 		if last != nil && !last.Load() {
 			// The bus is blocked. Skip this one, and all that are late as well.
@@ -212,8 +219,8 @@ func (t *Task) run() {
 		}
 		m := &msgs[n%len(msgs)]
 		if t.plan.Modify != nil {
-			if t.err = t.modify(m); t.err != nil {
-				return
+			if err := t.modify(m); err != nil {
+				return err
 			}
 		}
 		e := envelope{span: t.sub.channel.memory.write(m, &t.sub.sender)}
@@ -223,10 +230,10 @@ func (t *Task) run() {
 		}
 		// No stall: this goroutine is not the one that should receive.
 		if err := t.sub.send(t.ctx, e, nil); err != nil {
-			if t.ctx.Err() == nil {
-				t.err = err
+			if t.ctx.Err() != nil {
+				return nil
 			}
-			return
+			return err
 		}
 		n++
 		next = next.Add(t.plan.Period)
@@ -235,6 +242,7 @@ func (t *Task) run() {
 			next = next.Add(late.Truncate(t.plan.Period))
 		}
 	}
+	return nil
 }
 
 // wait returns when it is time to send, or to end. It returns next and end, moved

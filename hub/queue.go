@@ -133,7 +133,8 @@ func (q *queue) buffered() int {
 // offer gives the subscriber the messages of p, which have passed the filterSet of
 // that number: what fits at once, and the rest as the policy says. It never waits:
 // what is to wait for room is noted in waiting. It returns how many were dropped.
-func (q *queue) offer(p span, set uint32) (dropped int) {
+// The little that still fits of much it copies, or it would keep the memory of all.
+func (q *queue) offer(p span, set uint32, copies *writer) (dropped int) {
 	b := batch{span: p, judge: set}
 	p.slab.share()
 	if q.policy == DropOldest {
@@ -150,7 +151,7 @@ func (q *queue) offer(p span, set uint32) (dropped int) {
 			return 0
 		}
 		if room > 0 {
-			q.push(b.cut(room))
+			q.pushSome(b.cut(room), copies)
 		}
 		if q.refuses() {
 			q.drop(b)
@@ -213,6 +214,21 @@ func (q *queue) pipeIn(b batch) {
 	q.offered.Add(uint64(b.n))
 }
 
+// pushSome pushes what was cut off. Where the rest may be dropped, little is copied.
+func (q *queue) pushSome(b batch, copies *writer) {
+	if (q.policy == DropNewest || q.blockFor > 0) && int(b.n)*shortPiece < len(b.slab.msgs) {
+		copies.begin(int(b.n))
+		for _, m := range b.messages() {
+			copies.add(&m)
+		}
+		b.slab.giveBack(1)
+		b.span = copies.finish()
+		b.slab.share()
+		b.slab.settle(int(b.n))
+	}
+	q.push(b)
+}
+
 // resize makes another pipe with so many places.
 func (q *queue) resize(places int) {
 	q.before = slices.DeleteFunc(append(q.before, q.in), func(p *pipe) bool { return len(p.c) == 0 })
@@ -269,13 +285,13 @@ func (q *queue) takeLatest(most int, expected uint32) (b batch) {
 
 // handWaiting hands over what fits of what waits. If the policy does not let the
 // rest wait any longer it is dropped; it returns how many.
-func (q *queue) handWaiting() (dropped int) {
+func (q *queue) handWaiting(copies *writer) (dropped int) {
 	for len(q.waiting) > 0 {
 		b := &q.waiting[0]
 		if q.hand(b) {
 		} else if room := q.room(); room < int(b.n) {
 			if room > 0 {
-				q.push(b.cut(room))
+				q.pushSome(b.cut(room), copies)
 			}
 			if !q.refuses() {
 				return dropped

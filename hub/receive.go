@@ -126,8 +126,11 @@ func (s *Subscriber) startFeed(batches bool) *feed {
 		if !s.feed.CompareAndSwap(nil, f) {
 			return s.feed.Load()
 		}
-		if s.closed() { // and Close may have found no feed
+		switch alerts := s.alerts.Load(); { // Close or SetFilters may have found no feed
+		case alerts&alertClosed != 0:
 			f.giveUp()
+		case alerts&alertFilters != 0:
+			f.review()
 		}
 		return f
 	}

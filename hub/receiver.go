@@ -21,9 +21,13 @@ type receiver struct {
 	expected uint32     // the ord that the next batch has if nothing is lost
 	gap      bool       // something was lost before them, and that is not told yet
 	told     Message    // the latest frame of a gap
-	held     hold       // what batch lies in
-	lent     []hold     // what may still be read although batch is another; see keepLent
-	keepLent bool       // a feed hands out whole batches
+
+	// batch has frames of gaps among the messages, for a feed has given it back.
+	hasFrames bool
+
+	held     hold   // what batch lies in
+	lent     []hold // what may still be read although batch is another; see keepLent
+	keepLent bool   // a feed hands out whole batches
 }
 
 // A hold is how many batches of a slab are to be given back.
@@ -76,8 +80,24 @@ func (r *receiver) one() *Message {
 	}
 	m := &r.batch[r.pos]
 	r.pos++
-	r.took(1)
+	if m.Seq != 0 { // or it is the frame of a gap
+		r.took(1)
+	}
 	return m
+}
+
+// counted returns how many messages of batch are counted as queued: not the frames of
+// gaps.
+func (r *receiver) counted(batch []Message) (n uint64) {
+	if !r.hasFrames {
+		return uint64(len(batch))
+	}
+	for i := range batch {
+		if batch[i].Seq != 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // recvBatch is RecvBatch for who has the receiver.
@@ -95,7 +115,7 @@ func (r *receiver) all() []Message {
 	}
 	batch := r.rest()
 	r.setBatch(nil)
-	r.took(len(batch))
+	r.took(int(r.counted(batch)))
 	if r.box != nil {
 		batch = r.moreLatest(batch)
 	}

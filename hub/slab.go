@@ -7,7 +7,7 @@ import "sync/atomic"
 // receive it and not written again.
 type slab struct {
 	msgs []Message // its length never changes
-	from []*sender // who sent each of them; nobody once it is delivered
+	from []*sender // of an inbox: who sent each of them; nobody once it is delivered
 	home *pool     // where it goes back to, or nil
 
 	// Of an inbox: what train.go needs, the state of the train that begins at
@@ -125,7 +125,7 @@ func (l *pool) take(old *slab, n int) *slab {
 		size = min(2*len(old.msgs), maxSlab)
 	}
 	size = max(size, n)
-	s := &slab{home: l, msgs: make([]Message, size), from: make([]*sender, size)}
+	s := &slab{home: l, msgs: make([]Message, size)}
 	s.refs.Store(inUse)
 	s.unfixed.Store(int32(size))
 	return s
@@ -139,6 +139,11 @@ func (l *pool) put(s *slab) {
 		}
 	}
 }
+
+// shortPiece is the mean length below which pieces are copied into one: handing
+// over a piece costs about as much as copying this many messages. And it is the share
+// of a slab below which messages are copied that would keep it.
+const shortPiece = 8
 
 // A writer copies messages one behind the other into slabs of a pool.
 type writer struct {

@@ -79,7 +79,8 @@ func (s *Subscriber) SetFilters(filters ...Filter) {
 
 // Close leaves the channel, also while the channel waits for room in this very
 // subscriber's queue. Every blocked call returns [ErrClosed], and so does every
-// call from then on; what was queued and not received is gone. Messages that it
+// call from then on; what was queued and not received is gone. A reader of C that
+// goes on meanwhile may miss some of the last messages and still get a later one. Messages that it
 // has sent are still delivered to the others. Periodic tasks end.
 //
 // Close returns when all goroutines of the subscriber have ended, but for a
@@ -91,6 +92,7 @@ func (s *Subscriber) Close() error {
 		<-s.ended
 		return nil
 	}
+	s.direct.Store(nil)                                         // or a batch could come behind one that is given up
 	s.shut()                                                    // ends all sends
 	s.channel.post(&request{kind: askLeave, member: &s.member}) // or the hub is closing, and lets go of everybody
 	<-s.left                                                    // the channel puts nothing more into the queue

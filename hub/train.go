@@ -75,8 +75,8 @@ func (t *trains) follow(train *atomic.Uint64) {
 	}
 }
 
-// close returns p with what was added to it. Nothing is added any more.
-func (p span) close() span {
+// closeTrain returns p with what was added to it. Nothing is added any more.
+func (p span) closeTrain() span {
 	if p.n == 0 {
 		return p
 	}
