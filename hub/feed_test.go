@@ -64,3 +64,59 @@ func TestAPollReturnsWhatBatchesOfAClosedHubHolds(t *testing.T) {
 		})
 	}
 }
+
+// Also to a reader that waits when the next messages come: it has the error frame
+// where something was lost, and nowhere else.
+func TestAReaderThatWaitsInBatchesIsToldOfLossesWhereTheyAre(t *testing.T) {
+	for policy, want := range map[hub.Policy]string{
+		hub.Block:      "1:1 2:2 3:3 4:4 5:5 6:6 7:7 8:8 9:9 10:A",
+		hub.DropNewest: "1:1 2:2 3:3 4:4 5:5 ! 10:A",
+		hub.DropOldest: "1:1 2:2 3:3 4:4 ! 8:8 9:9 10:A", // 4 is on offer
+	} {
+		t.Run(policy.String(), func(t *testing.T) {
+			noSpin(t)
+			inBubble(t, func(t *testing.T, h *hub.Hub) {
+				tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
+				rx := openOn(t, h, "can0", &hub.SubscriberOptions{Queue: 2, Policy: policy, ErrorFrames: true})
+				in := rx.Batches()
+				send := func(ids ...uint32) {
+					for _, id := range ids {
+						sendIDs(t, tx, id)
+						synctest.Wait()
+					}
+				}
+				var got []hub.Message
+				read := func(d time.Duration) (ended chan struct{}) {
+					ended = make(chan struct{})
+					end := time.After(d)
+					go func() {
+						defer close(ended)
+						for {
+							select {
+							case batch := <-in:
+								got = append(got, batch...)
+							case <-end:
+								return
+							}
+						}
+					}()
+					synctest.Wait()
+					return ended
+				}
+				ended := read(time.Second)
+				send(1, 2, 3)
+				<-ended
+				send(4, 5, 6, 7, 8, 9) // nobody reads
+				ended = read(time.Second)
+				send(10)
+				<-ended
+				if frames(got) != want {
+					t.Errorf("received %q, want %q", frames(got), want)
+				}
+				if st := rx.Stats(); st.Queued != 0 || st.Received+st.Dropped != 10 {
+					t.Errorf("Stats %+v, and 10 messages were sent", st)
+				}
+			})
+		})
+	}
+}
