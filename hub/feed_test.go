@@ -120,3 +120,41 @@ func TestAReaderThatWaitsInBatchesIsToldOfLossesWhereTheyAre(t *testing.T) {
 		})
 	}
 }
+
+// What was sent before new filters and is still to be handed over they hold for as
+// well, also where a reader waits for it already.
+func TestNewFiltersHoldForAReaderThatWaitsInBatches(t *testing.T) {
+	for _, filters := range [][]hub.Filter{nil, {{ID: 0, Mask: 0x700}}} {
+		t.Run(fmt.Sprintf("before: %v", filters), func(t *testing.T) {
+			noSpin(t)
+			inBubble(t, func(t *testing.T, h *hub.Hub) {
+				createOn(t, h, "can0", 100)
+				tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
+				slow := openOn(t, h, "can0", &hub.SubscriberOptions{Queue: 1})
+				rx := openOn(t, h, "can0", &hub.SubscriberOptions{Filters: filters})
+				in := rx.Batches()
+				var got []hub.Message
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					for batch := range in {
+						got = append(got, batch...)
+					}
+				}()
+				for n := range uint32(6) {
+					sendIDs(t, tx, n+1)
+					synctest.Wait()
+				}
+				rx.SetFilters(only(4))
+				sendIDs(t, tx, 7, 4)
+				slow.Close() // so far the channel has waited for it
+				synctest.Wait()
+				h.Close()
+				<-ended
+				if want := "1:1 2:2 4:4 8:4"; frames(got) != want {
+					t.Errorf("received %q, want %q", frames(got), want)
+				}
+			})
+		})
+	}
+}
