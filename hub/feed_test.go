@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -153,6 +154,26 @@ func TestNewFiltersHoldForAReaderThatWaitsInBatches(t *testing.T) {
 				<-ended
 				if want := "1:1 2:2 4:4 8:4"; frames(got) != want {
 					t.Errorf("received %q, want %q", frames(got), want)
+				}
+			})
+		})
+	}
+}
+
+func TestRecvBatchBesideBatchesReturnsWhatWasSentTogether(t *testing.T) {
+	for name, ctx := range map[string]context.Context{"waiting": context.Background(), "a poll": doneCtx()} {
+		t.Run(name, func(t *testing.T) {
+			noSpin(t)
+			inBubble(t, func(t *testing.T, h *hub.Hub) {
+				tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
+				rx := openOn(t, h, "can0", nil)
+				rx.Batches()
+				for range 3 {
+					transmitBatch(t, tx, numbered(1, 100))
+					synctest.Wait()
+					if msgs, err := rx.RecvBatch(ctx); err != nil || len(msgs) != 100 {
+						t.Fatalf("RecvBatch returned %d messages, %v, want all 100", len(msgs), err)
+					}
 				}
 			})
 		})
