@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,4 +179,38 @@ func TestRecvBatchBesideBatchesReturnsWhatWasSentTogether(t *testing.T) {
 			})
 		})
 	}
+}
+
+// While others send without a pause, also at the moment when the channel would hand
+// a batch to the reader that waits.
+func TestASubscriberMayCloseWhileItsBatchesAreRead(t *testing.T) {
+	h := hub.New(nil)
+	defer h.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		msgs := numbered(0, 255)
+		for tx.SendBatch(ctx, msgs) == nil {
+		}
+	}()
+	inPieces := &hub.SubscriberOptions{Filters: []hub.Filter{{ID: 8, Mask: 8}}} // of 8 messages
+	inTime(t, "every subscriber closes, and its chan of Batches with it", func() {
+		for range 1500 {
+			var all sync.WaitGroup
+			for range 8 {
+				s := openOn(t, h, "can0", inPieces)
+				in := s.Batches()
+				all.Go(func() {
+					for range in {
+					}
+				})
+				all.Go(func() { s.Close() })
+			}
+			all.Wait()
+		}
+	})
+	cancel()
+	<-sent
 }
