@@ -181,3 +181,45 @@ func TestALossWhileAGapIsToldIsToldAsWell(t *testing.T) {
 		})
 	}
 }
+
+// The error frame is told before the first message behind the gap, and that one alone
+// is out of the queue by then: from the others DropOldest still takes the oldest.
+func TestWhileAGapIsToldDropOldestKeepsTheLatest(t *testing.T) {
+	for _, way := range ways[:2] {
+		t.Run(way.name, func(t *testing.T) {
+			noSpin(t)
+			inBubble(t, func(t *testing.T, h *hub.Hub) {
+				tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
+				rx := openOn(t, h, "can0", &hub.SubscriberOptions{Queue: 4, Policy: hub.DropOldest, ErrorFrames: true})
+				transmitBatch(t, tx, numbered(1, 6))
+				synctest.Wait()
+				msgs, err := way.recv(doneCtx(), rx)
+				if err != nil || frames(msgs) != "!" {
+					t.Fatalf("received %q, %v, want the frame of the gap", frames(msgs), err)
+				}
+				transmitBatch(t, tx, numbered(7, 10))
+				synctest.Wait()
+				wantPolled(t, rx, "3:3 ! 7:7 8:8 9:9 10:A")
+				if st := rx.Stats(); st.Dropped != 5 {
+					t.Errorf("Stats %+v, want 5 dropped", st)
+				}
+			})
+		})
+	}
+}
+
+// Also under DropOldest one call returns all that was sent in one batch, however long
+// that is, as long as nothing of it is lost.
+func TestRecvBatchUnderDropOldestReturnsWhatWasSentTogether(t *testing.T) {
+	noSpin(t)
+	inBubble(t, func(t *testing.T, h *hub.Hub) {
+		tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
+		rx := openOn(t, h, "can0", &hub.SubscriberOptions{Policy: hub.DropOldest})
+		transmitBatch(t, tx, numbered(1, 200))
+		synctest.Wait()
+		msgs, err := rx.RecvBatch(doneCtx())
+		if err != nil || len(msgs) != 200 {
+			t.Errorf("RecvBatch returned %d messages, %v, want all 200", len(msgs), err)
+		}
+	})
+}

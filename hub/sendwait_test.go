@@ -239,3 +239,26 @@ func TestSendWaitReturnsWhenWhoItWaitsForHasClosed(t *testing.T) {
 		}
 	})
 }
+
+// With nothing to send there is nothing to wait for, and no reason to fail.
+func TestSendBatchOfNothingWaitsForNobody(t *testing.T) {
+	noSpin(t)
+	inBubble(t, func(t *testing.T, h *hub.Hub) {
+		createOn(t, h, "can0", 1)
+		tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
+		slow := openOn(t, h, "can0", &hub.SubscriberOptions{Queue: 1})
+		if err := tx.SendBatch(soon(t), numbered(1, 2)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		sendIDs(t, tx, 3) // fills the inbox
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		for _, s := range []*hub.Subscriber{tx, slow} {
+			start := time.Now()
+			if err := s.SendBatch(ctx, nil); err != nil || time.Since(start) != 0 {
+				t.Errorf("SendBatch of nothing returned %v after %v, want nil at once", err, time.Since(start))
+			}
+		}
+	})
+}

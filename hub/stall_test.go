@@ -248,3 +248,31 @@ func TestEachSendOfAStalledSubscriberEndsAfterASecond(t *testing.T) {
 		}
 	})
 }
+
+// A send that begins when the channel has waited for its subscriber for a second
+// already is ended at once.
+func TestASendThatBeginsLateInAStallIsEndedAtOnce(t *testing.T) {
+	for _, c := range stallSends {
+		t.Run(c.name, func(t *testing.T) {
+			noSpin(t)
+			inBubble(t, func(t *testing.T, h *hub.Hub) {
+				createOn(t, h, "can0", 1)
+				tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
+				s := openOn(t, h, "can0", &hub.SubscriberOptions{Queue: 2})
+				if err := tx.SendBatch(soon(t), make([]hub.Message, 8)); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				sendIDs(t, tx, 1) // fills the inbox
+				time.Sleep(1300 * time.Millisecond)
+				start := time.Now()
+				if err := c.send(soon(t), s); err != hub.ErrStalled {
+					t.Errorf("%s: %v, want ErrStalled", c.name, err)
+				}
+				if d := time.Since(start); d != 0 {
+					t.Errorf("%s ended after %v, want at once", c.name, d)
+				}
+			})
+		})
+	}
+}

@@ -222,3 +222,33 @@ func TestABlockedChannelLosesNoWakeUp(t *testing.T) {
 		})
 	}
 }
+
+// And in a bubble, where each wake-up that is lost costs time that can be seen.
+func TestABlockedChannelIsWokenInNoTime(t *testing.T) {
+	noSpin(t)
+	inBubble(t, func(t *testing.T, h *hub.Hub) {
+		const total = 60_000
+		tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
+		var wg sync.WaitGroup
+		start := time.Now()
+		for i := range 2 {
+			rx := openOn(t, h, "can0", &hub.SubscriberOptions{Queue: 1 + i})
+			wg.Go(func() {
+				for range total {
+					if _, err := rx.Recv(context.Background()); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		for range total / 4 {
+			memorySend(t, tx, 1)
+			memorySendBatch(t, tx, 3)
+		}
+		wg.Wait()
+		if d := time.Since(start); d != 0 {
+			t.Errorf("%v passed, want none", d)
+		}
+	})
+}
