@@ -33,18 +33,7 @@ func (h *Hub) Create(name string, o *ChannelOptions) error {
 	if name == "" {
 		return errNoName
 	}
-	n := <-h.registry.box
-	defer func() { h.registry.box <- n }()
-	if n.closed {
-		return ErrClosed
-	}
-	if n.channels[name] != nil {
-		return fmt.Errorf("hub: channel %q exists already", name)
-	}
-	c := startChannel(name, opts, h.registry.log)
-	c.standing = true
-	n.channels[name] = c
-	return nil
+	return h.registry.create(name, opts)
 }
 
 var errNoName = errors.New("hub: the channel's name is empty")
@@ -81,17 +70,7 @@ func (h *Hub) Open(name string, o *SubscriberOptions) (*Subscriber, error) {
 
 // Channels describes the channels in use, sorted by name.
 func (h *Hub) Channels() []ChannelInfo {
-	n := <-h.registry.box
-	infos := make([]ChannelInfo, 0, len(n.channels))
-	for _, c := range n.channels {
-		infos = append(infos, ChannelInfo{
-			Name:        c.name,
-			Subscribers: int(c.joined.Load()),
-			Messages:    c.messages.Load(),
-			Standing:    c.standing,
-		})
-	}
-	h.registry.box <- n
+	infos := h.registry.infos()
 	slices.SortFunc(infos, func(a, b ChannelInfo) int { return strings.Compare(a.Name, b.Name) })
 	return infos
 }
@@ -99,11 +78,8 @@ func (h *Hub) Channels() []ChannelInfo {
 // FreeName returns a channel name that is not in use: "channel-0",
 // "channel-1" and so on.
 func (h *Hub) FreeName() string {
-	n := <-h.registry.box
-	defer func() { h.registry.box <- n }()
 	for i := 0; ; i++ {
-		name := fmt.Sprintf("channel-%d", i)
-		if n.channels[name] == nil {
+		if name := fmt.Sprintf("channel-%d", i); !h.registry.has(name) {
 			return name
 		}
 	}

@@ -1,6 +1,9 @@
 package hub
 
-import "log/slog"
+import (
+	"fmt"
+	"log/slog"
+)
 
 // A registry has the channels of a hub by their names.
 type registry struct {
@@ -22,6 +25,45 @@ func newRegistry(log *slog.Logger) *registry {
 	r := &registry{log: log, box: make(chan names, 1), done: make(chan struct{})}
 	r.box <- names{channels: make(map[string]*channel), ending: make(map[*channel]bool)}
 	return r
+}
+
+// create makes a channel that stands without users.
+func (r *registry) create(name string, o ChannelOptions) error {
+	n := <-r.box
+	defer func() { r.box <- n }()
+	if n.closed {
+		return ErrClosed
+	}
+	if n.channels[name] != nil {
+		return fmt.Errorf("hub: channel %q exists already", name)
+	}
+	c := startChannel(name, o, r.log)
+	c.standing = true
+	n.channels[name] = c
+	return nil
+}
+
+// has reports whether there is a channel called name.
+func (r *registry) has(name string) bool {
+	n := <-r.box
+	defer func() { r.box <- n }()
+	return n.channels[name] != nil
+}
+
+// infos describes the channels, in no order.
+func (r *registry) infos() []ChannelInfo {
+	n := <-r.box
+	defer func() { r.box <- n }()
+	infos := make([]ChannelInfo, 0, len(n.channels))
+	for _, c := range n.channels {
+		infos = append(infos, ChannelInfo{
+			Name:        c.name,
+			Subscribers: int(c.joined.Load()),
+			Messages:    c.messages.Load(),
+			Standing:    c.standing,
+		})
+	}
+	return infos
 }
 
 // enter returns the channel called name for one more user, its running number, and
