@@ -87,9 +87,6 @@ func (f *feed) atOnce() int {
 
 // end lets the reader know, and leaves the receiver to who wants it.
 func (f *feed) end() {
-	if f.ending != nil {
-		<-f.ending // until then the channel hands batches over itself
-	}
 	if f.patience != nil {
 		f.patience.Stop()
 	}
