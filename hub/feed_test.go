@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/canhub-go/canhub/hub"
 )
 
@@ -175,6 +177,56 @@ func TestRecvBatchBesideBatchesReturnsWhatWasSentTogether(t *testing.T) {
 					if msgs, err := rx.RecvBatch(ctx); err != nil || len(msgs) != 100 {
 						t.Fatalf("RecvBatch returned %d messages, %v, want all 100", len(msgs), err)
 					}
+				}
+			})
+		})
+	}
+}
+
+// What a reader had while it waited takes no room in the queue, and makes none either.
+func TestBehindAReaderThatWaitedInBatchesTheQueueIsAsLongAsBefore(t *testing.T) {
+	for policy, want := range map[hub.Policy]string{
+		hub.Block:      "1:1 2:2 3:3 4:4 5:5 6:6 7:7 8:8 9:9",
+		hub.DropNewest: "1:1 2:2 3:3 4:4 5:5 6:6 7:7",
+	} {
+		t.Run(policy.String(), func(t *testing.T) {
+			noSpin(t)
+			inBubble(t, func(t *testing.T, h *hub.Hub) {
+				tx := openOn(t, h, "can0", &hub.SubscriberOptions{SendOnly: true})
+				rx := openOn(t, h, "can0", &hub.SubscriberOptions{Queue: 2, Policy: policy})
+				in := rx.Batches()
+				var got []hub.Message
+				read := make(chan struct{})
+				go func() {
+					defer close(read)
+					for len(got) < 5 {
+						got = append(got, <-in...)
+					}
+				}()
+				st := hub.Stats{Capacity: 2}
+				for n := range uint32(9) {
+					synctest.Wait()
+					sendIDs(t, tx, n+1)
+					synctest.Wait()
+					switch {
+					case n < 5:
+						st.Received++
+					case n < 7:
+						st.Queued++
+					case policy == hub.DropNewest:
+						st.Dropped++
+					}
+					if diff := cmp.Diff(st, rx.Stats()); diff != "" {
+						t.Errorf("Stats after message %d (-want +got):\n%s", n+1, diff)
+					}
+				}
+				<-read
+				for rest, _ := pollAll(rx); len(rest) > 0; rest, _ = pollAll(rx) {
+					got = append(got, rest...)
+					synctest.Wait() // there is room
+				}
+				if frames(got) != want {
+					t.Errorf("received %q, want %q", frames(got), want)
 				}
 			})
 		})
