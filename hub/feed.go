@@ -21,9 +21,12 @@ type feed struct {
 	batches chan []Message // of Batches, closed likewise; nil if it is C's feed
 
 	// Who needs the receiver for a moment receives from lend, and sends to back.
-	// Once run has ended, it is had for the token in free. None is ever closed.
+	// Once over is closed, by run at its end or by holdAll, it is had for the token in
+	// free, and no receive call takes from singles or batches without. The others are
+	// never closed.
 	lend, back chan struct{}
 	free       chan struct{}
+	over       chan struct{}
 
 	left     <-chan struct{} // closed when the channel has put its last into the queue, and hands nothing over
 	ending   <-chan struct{} // the same, run's: nil once it knows
@@ -49,6 +52,7 @@ func newFeed(r *receiver, left <-chan struct{}) *feed {
 		lend:   make(chan struct{}),
 		back:   make(chan struct{}),
 		free:   make(chan struct{}, 1),
+		over:   make(chan struct{}),
 		left:   left,
 		ending: left,
 	}
@@ -92,13 +96,23 @@ func (f *feed) end() {
 	}
 	<-f.left // the channel sends to batches too; it comes soon, for the queue has ended
 	f.close()
-	f.free <- struct{}{}
 }
 
 func (f *feed) close() {
+	close(f.over)
 	close(f.singles)
 	if f.batches != nil {
 		close(f.batches)
+	}
+	f.free <- struct{}{}
+}
+
+func (f *feed) isOver() bool {
+	select {
+	case <-f.over:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -185,7 +199,6 @@ func (f *feed) holdAll(batches bool) {
 		f.r.ahead.Store(&f.singles)
 	}
 	f.close()
-	f.free <- struct{}{}
 }
 
 // borrow gives the caller the receiver. Until it has sent to back, it must wait for
@@ -246,10 +259,8 @@ func (f *feed) recv(ctx context.Context) (*Message, error) {
 	if f.r.closed() {
 		return &nothing, ErrClosed
 	}
-	select {
-	case <-f.free: // nobody else takes from the closed chan meanwhile
+	if f.isOver() {
 		return f.recvEnded()
-	default:
 	}
 	select {
 	case m, open := <-f.singles:
@@ -284,17 +295,40 @@ func (f *feed) recv(ctx context.Context) (*Message, error) {
 
 // received makes a result of what came out of singles.
 func (f *feed) received(m Message, open bool) (*Message, error) {
-	if open {
+	if open && !f.isOver() {
 		f.got = m
 		return &f.got, nil
 	}
-	<-f.free
+	if open {
+		f.putBack(m)
+	}
 	return f.recvEnded()
 }
 
-// recvEnded is recv once run has ended, for who has the token of free. To wait is
-// right: what is still to come is there, or the channel is at its end.
+// putBack is for a message that a receive call took out of singles when the feed was
+// just ending: new filters may have taken back what was before it.
+func (f *feed) putBack(m Message) {
+	<-f.free
+	f.takeBack()
+	r := f.r
+	if r.judge.match(&m) {
+		rest := r.rest()
+		at := 0
+		for at < len(rest) && rest[at].Seq < m.Seq {
+			at++
+		}
+		r.setBatch(slices.Insert(slices.Clone(rest), at, m))
+		r.taken.Add(^uint64(0))
+	} else {
+		r.discarded.Add(1)
+	}
+	f.free <- struct{}{}
+}
+
+// recvEnded is recv once run has ended. To wait is right: what is still to come is
+// there, or the channel is at its end.
 func (f *feed) recvEnded() (*Message, error) {
+	<-f.free
 	f.takeBack()
 	got, err := f.r.recv(context.Background())
 	f.got = *got
@@ -304,20 +338,18 @@ func (f *feed) recvEnded() (*Message, error) {
 
 // recvBatch is RecvBatch for a subscriber with a feed.
 func (f *feed) recvBatch(ctx context.Context) ([]Message, error) {
+	if f.r.closed() {
+		return nil, ErrClosed
+	}
+	if f.isOver() {
+		return f.recvBatchEnded()
+	}
 	if f.batches == nil {
 		m, err := f.recv(ctx)
 		if err != nil {
 			return nil, err
 		}
 		return f.more([]Message{*m}), nil
-	}
-	if f.r.closed() {
-		return nil, ErrClosed
-	}
-	select {
-	case <-f.free:
-		return f.recvBatchEnded()
-	default:
 	}
 	select {
 	case b, open := <-f.batches:
@@ -345,11 +377,11 @@ func (f *feed) receivedBatch(b []Message, open bool) ([]Message, error) {
 	if open {
 		return b, nil
 	}
-	<-f.free
 	return f.recvBatchEnded()
 }
 
 func (f *feed) recvBatchEnded() ([]Message, error) {
+	<-f.free
 	f.takeBack()
 	b, err := f.r.recvBatch(context.Background())
 	f.free <- struct{}{}
@@ -362,6 +394,10 @@ func (f *feed) more(batch []Message) []Message {
 		select {
 		case m, open := <-f.singles:
 			if !open {
+				return batch
+			}
+			if f.isOver() {
+				f.putBack(m)
 				return batch
 			}
 			batch = append(batch, m)
