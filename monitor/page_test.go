@@ -150,7 +150,7 @@ func pausesTheTrace(t *testing.T, b context.Context) {
 	send(t, ecu, hub.Std(2, 1), hub.Std(2, 2))
 	p.wait(row("002")) // the table goes on
 	p.wait(`document.querySelector("#trace-note").textContent.includes("2 passed")`)
-	if got := p.text("#trace-lines"); strings.Contains(got, "002") {
+	if got := p.text("#trace-lines"); strings.Contains(got, "Rx002") {
 		t.Errorf("the paused trace has %q", got)
 	}
 	p.click("#pause")
@@ -162,7 +162,7 @@ func pausesTheTrace(t *testing.T, b context.Context) {
 	eval[bool](p, `(document.querySelector("#trace").scrollTop = 0, true)`) // going back pauses too
 	p.wait(`document.querySelector("#pause").getAttribute("aria-pressed") === "true"`)
 	p.wait(`document.querySelector("#trace-lines").textContent.includes("2 messages passed")`)
-	if got := p.text("#trace-lines"); !strings.Contains(got, "2 messages passed") || strings.Contains(got, "002") {
+	if got := p.text("#trace-lines"); !strings.Contains(got, "2 messages passed") || strings.Contains(got, "Rx002") {
 		t.Errorf("the trace does not tell of the pause: %q", got)
 	}
 }
