@@ -35,7 +35,7 @@ func marks() []mark {
 		// Batches in a select loop, beside bare select loops.
 		ratio("select 8", hubSelect, 6),
 		ratio("select 64", hubSelect, 10),
-		ratio("select 8", hubBatchSelect, 12),
+		ratio("select 8", hubBatchSelect, 15),
 		ratio("select 64", hubBatchSelect, 20),
 		ratio("fan-in 64", hubRecv, 0.8),
 		{fmt.Sprintf("fan-out 1, %s: the least of ten runs", hubRecv.name), 1, false, func(r *results) (float64, string, bool) {
