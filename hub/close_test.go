@@ -104,6 +104,7 @@ func TestCloseOfOneWorksWhileTheChannelIsBlockedOnAnother(t *testing.T) {
 // Each blocked call is ended with ErrClosed, by the closing of its subscriber
 // or of the hub.
 func TestCloseUnblocksEveryCall(t *testing.T) {
+	noSpin(t)
 	type call func(ctx context.Context, tx, rx *hub.Subscriber) error
 	calls := map[string]call{
 		"Send": func(ctx context.Context, tx, _ *hub.Subscriber) error { return tx.Send(ctx, hub.Std(9)) },
@@ -665,6 +666,7 @@ func TestWhatWasAcceptedBeforeTheSenderClosedIsDelivered(t *testing.T) {
 }
 
 func TestASubscriberThatLeavesCostsNobodyElseAMessage(t *testing.T) {
+	noSpin(t)
 	const total, stayers, leavers = 4000, 3, 4
 	h := hub.New(nil)
 	defer h.Close()

@@ -427,6 +427,7 @@ func TestSetFiltersHoldsWhileOthersSend(t *testing.T) {
 		for _, policy := range []hub.Policy{hub.Block, hub.DropOldest, hub.DropNewest} {
 			for _, queue := range []int{1, 7, 256} {
 				t.Run(way+"/"+policy.String(), func(t *testing.T) {
+					noSpin(t)
 					h := hub.New(nil)
 					defer h.Close()
 					rx := attach(t, h, "can0", &hub.SubscriberOptions{Queue: queue, Policy: policy})

@@ -28,9 +28,9 @@ func inTime(t *testing.T, what string, f func()) {
 	}
 }
 
-// noSpin is for a bubble, where no real time passes for f to see: it ends the
-// tests if the bubble runs and does not get anywhere. What merely waits for
-// ever a bubble reports by itself. Call it outside.
+// noSpin ends the tests with the name of the one that hangs. It is for bubbles above
+// all, which may run and not get anywhere. What merely waits for ever a bubble
+// reports by itself. Call it outside the bubble.
 func noSpin(t *testing.T) {
 	t.Helper()
 	timer := time.AfterFunc(hangAfter, func() {
